@@ -1,0 +1,56 @@
+"""Indexes in memory: those used last, within a budget of bytes, each built once however many wait for it."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from brain.index import Index
+
+BUDGET = 256 * 1024 * 1024
+
+Build = Callable[[], Awaitable[Index]]
+
+
+class IndexCache:
+    """Keyed by tenant and knowledge version. A newer version takes the older one's place."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._kept: OrderedDict[str, tuple[int, Index, int]] = OrderedDict()
+        self._building: dict[tuple[str, int], asyncio.Task[Index]] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return sum(size for _, _, size in self._kept.values())
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Whose indexes are kept, the least recently used first."""
+        return tuple(self._kept)
+
+    async def get(self, tenant: str, version: int, build: Build) -> Index:
+        """The index, built with `build` if it is not kept. A failed build is told to all who wait, and the
+        next call tries again; a waiter that is cancelled does not stop the build."""
+        kept = self._kept.get(tenant)
+        if kept and kept[0] == version:
+            self._kept.move_to_end(tenant)
+            return kept[1]
+        task = self._building.get((tenant, version))
+        if task is None:
+            task = asyncio.create_task(self._make(tenant, version, build))
+            self._building[tenant, version] = task
+        return await asyncio.shield(task)
+
+    async def _make(self, tenant: str, version: int, build: Build) -> Index:
+        try:
+            index = await build()
+        finally:
+            self._building.pop((tenant, version), None)
+        kept = self._kept.get(tenant)
+        if kept is None or kept[0] < version:  # a newer one may have been built meanwhile
+            self._kept[tenant] = (version, index, index.size)
+            self._kept.move_to_end(tenant)
+        while len(self._kept) > 1 and self.size > self._budget:
+            self._kept.popitem(last=False)
+        return index

@@ -1,0 +1,77 @@
+"""Meaning as vectors: the port, and the offline embedder whose weights come with its package."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+"""Shape (texts, dimensions); each row has length 1, or 0 for a text without words."""
+
+_THREAD_FROM = 16
+"""Texts; fewer take less than a thread's hand-over (0.04 ms a text)."""
+_BATCH = 64
+
+
+class Embedder(Protocol):
+    """Texts to vectors. `dimensions` is fixed; the same text always has the same vector."""
+
+    dimensions: int
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One row a text, in order."""
+
+
+class WordLlamaEmbedder:
+    """256 dimensions from wordllama's packaged weights: no key, no download, English.
+
+    The model is loaded when it is first needed (0.4 s warm, 1.8 s cold; 120 MB), once, in a thread.
+    """
+
+    dimensions = 256
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._model: Any = None
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        if self._model is not None and len(texts) < _THREAD_FROM:
+            return self.embed_now(texts)
+        return await asyncio.to_thread(self.embed_now, texts)
+
+    def embed_now(self, texts: Sequence[str]) -> Vectors:
+        """The same without a loop; blocks."""
+        model = self._loaded()
+        out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        # A batch is padded to its longest text, so texts of like length go together.
+        order = sorted((i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            out[rows] = model.embed([texts[i] for i in rows], norm=True)
+        return np.nan_to_num(out, copy=False)
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._model is None:
+                self._model = _load()
+            return self._model
+
+
+def _load() -> Any:
+    spec = find_spec("wordllama")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package wordllama is not installed")
+    # Importing it calls logging.basicConfig, which would give our process a second log on stderr.
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    from wordllama import WordLlama
+
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    return WordLlama.load(cache_dir=Path(spec.origin).parent, disable_download=True)

@@ -1,0 +1,162 @@
+"""What customers say, in general: words without weight, synonyms, and how questions name their answer.
+
+Nothing here belongs to one trade. Everything is folded (lower case, no accents).
+"""
+
+_ENGLISH = """
+a about above after again all also am an and any anybody anyone anything are aren as ask at available be
+because been before being below between both but by can cannot cant could couldn d did didn do does doesn
+doing don done dont down during each else ever every few find for from further get give go going good got
+had has hasn have haven having he hello help her here hers hey hi him his how i if im in into is isn it its
+just kind kindly know let like ll long looking m make many may maybe me might mine more most much must my
+need no nor not now of off offer ok on once only onto or other our ours out over own per please possible
+provide re really s same say see shall she should so some somebody someone something soon sort still such
+suggest sure t take tell than thank thanks that the their them then there these they thing things this those
+through to too try type under until up us use usually ve very want was way we well were what whats when
+where wheres which while who whom whose why will with within without won would wouldn yes yet you your yours
+happens happen often able anyway around already always actually policy policies info information details
+detail question questions user users kind kinds available right
+"""
+_SPANISH = """
+al algo alguien algun alguna algunas algunos ante aqui asi aun aunque bien buenas buenos cada como con
+contra cosa cual cuales cuando cuanta cuantas cuanto cuantos de debo del desde donde durante e el ella ellos
+en entre era eres es esa ese eso esta estan estar este esto estos estoy favor fue gracias gustaria ha hace
+hacer hacen hacia han hasta hay hola la las le les lo los mas me mi mis mucho muy nada necesito ni no nos
+nosotros o ofrece ofrecen ofreceis os otra otro para pasa pero poco por porque pueda puede pueden puedes
+puedo pues que queria quien quiero saber se sea segun ser si sin sobre sois somos son soy su sus tal tambien
+tan tanto te teneis tenemos tener tengo tiene tienen tienes todo todos tu tus un una unas uno unos usted
+ustedes va vais vosotros vuestra vuestro y ya yo hacemos habeis
+"""
+_PORTUGUESE = """
+ai alguem ao aos aquele as ate com da das dele do dos ela eles em era essa esse estao estou eu fazem fazer
+foi gostaria ha isso isto ja la lhe mais mas meu meus minha minhas muito na nao nas nem no nos nossa nosso
+num numa o obrigado obrigada onde os ou ola pela pelo podem pode posso por qual quais quando quanto quanta
+quantos que quem quero sao se sei sem seu seus sim so sou sua suas tem tenho temos teu tua um uma umas uns
+voce voces
+"""
+_ARABIC = """
+ما ماذا هل من في علي الي عن مع هذا هذه ذلك التي الذي كيف متي اين كم انا انت انتم نحن هو هي لي لكم لك عندكم
+لديكم يمكن يمكنني اريد ان او لو اذا كل اي ثم قد لا نعم شكرا مرحبا لماذا هناك يوجد توجد
+"""
+_SHARED = """
+a as do e el has la no me o on os so te un come son sin once era fue ha num tan tu use nos como
+"""
+SPANISH_PORTUGUESE = frozenset((_SPANISH + _PORTUGUESE).split()) - frozenset(_SHARED.split())
+STOP = frozenset((_ENGLISH + _SPANISH + _PORTUGUESE + _ARABIC).split())
+
+# Each line is one concept, and an indented one goes on; the first word names it. Stems are matched too, so
+# plurals need no mention.
+_GROUPS = """
+price cost costs costing fee tariff pricing precio precios coste costo cuesta cuestan tarifa preco
+  precos custa custam charges expensive سعر تكلفه اسعار
+repair fix mend reparar reparacion arreglar arreglo reparo consertar conserto reparais reparan repairing
+  fixing تصليح اصلاح
+book booking reserve reservation reservar reserva reservas agendar حجز
+appointment cita consulta marcacao موعد
+cancel cancellation canceled cancelled cancelar cancelacion cancelamento anular الغاء
+refund reimburse reimbursement reembolso reembolsar devolucion devolver devolvemos devolveis devolucoes
+  استرداد
+deliver delivery ship shipping shipment shipped entrega entregar envio envios enviar توصيل شحن
+hours hour times schedule timetable horario horarios open opens opening opened close closes closing
+  closed abrir abre abren abierto abierta abris cierra cierran cerrado cerrados cerrada abrimos abrem
+  fecha fecham aberto fechado اوقات ساعات مواعيد مفتوح
+phone telephone telefono telefone call llamar ligar هاتف اتصال
+email mail correo mailing ايميل بريد
+address located location directions direccion ubicacion endereco ubicados عنوان موقع
+bike bicycle bici bicicleta cycle دراجه
+shop store tienda loja متجر محل
+parking park aparcamiento aparcar estacionar estacionamento estacionamiento aparcamientos موقف
+wifi internet wlan
+voucher giftcard vale bono
+pay payment paying payable pagar pago pagos pagamento paid دفع
+instalment installment monthly cuotas parcelas plazos تقسيط
+guarantee warranty guaranteed garantia garantias ضمان
+child children kid kids nino ninos ninas crianca criancas اطفال طفل
+discount descuento desconto reduction خصم تخفيض
+rent rental hire alquilar alquiler alquilan alugar aluguel تاجير ايجار
+job jobs hiring vacancy vacancies career empleo trabajo emprego وظائف وظيفه
+lift elevator ascensor elevador
+holiday vacation vacaciones ferias
+tyre tire
+colour color
+centre center
+metre meter
+kilometre kilometer km
+jewellery jewelry
+pet mascota
+luggage baggage equipaje
+cheap cheaper cheapest
+broken damaged damage defective
+begin start empezar empieza empiezan comenzar comienza comecar
+enrol enroll inscribirse inscribirte inscribir inscripcion matricula matricular matricularse
+teach ensenar ensenamos ensenais ensenan
+buy purchase comprar compra شراء
+sell sale vender venta venden vendeis vende venda
+size talla tamano tamanho
+old age edad idade
+bring traer trazer
+student alumno alumnos estudiante estudiantes estudante aluno
+course curso cursos
+online linea
+money dinero dinheiro
+"""
+CONCEPTS: dict[str, str] = {
+    word: f"§{line.split()[0]}"
+    for line in _GROUPS.strip().replace("\n  ", " ").splitlines()
+    for word in line.split()
+}
+
+PHRASES: tuple[tuple[str, str], ...] = (
+    (r"\b(gift|present) (card|voucher|certificate)s?\b", " §voucher "),
+    (r"\btarjetas? regalo\b", " §voucher "),
+    (r"\bmoney back\b", " §refund "),
+    (r"\be-?mail address\b", " §email "),
+    (r"\b(tele)?phone number\b", " §phone "),
+    (r"\bunited kingdom\b|\bgreat britain\b", " uk "),
+    (r"\beuropean union\b", " eu "),
+    (r"\bunited states\b", " usa "),
+    (r"\b(send|sent|give|ship) (\w+ )?back\b", " §return "),
+    (r"\breturn(s|ed|ing)?\b", " §return "),
+    (r"\bwi fi\b", " §wifi "),
+    (r"\bpicked up\b|\bpick(s|ing)? up\b|\bpick-up\b|\bcollect(s|ed|ion|ing)?\b", " §collect "),
+    (r"\bno charge\b|\bfree of charge\b|\bfor free\b", " free "),
+    (r"\bin advance\b|\bahead\b|\bbeforehand\b", " ahead "),
+)
+"""Pattern and what stands for it, in passages and questions."""
+
+QUESTION_PHRASES: tuple[tuple[str, str], ...] = (
+    (
+        r"\bhow much (?=is|are|does|do|did|for|to|would|will|the|an?\b|it\b|you\b)|\bhow expensive\b",
+        " §price ",
+    ),
+    (r"^how much\W*$", " §price "),
+    (r"\b(do|would|will|did) you charge\b|\bis the charge\b", " §price "),
+    (r"\bcuanto (vale|es|sale|cobran|cobrais)\b|\bquanto (e|fica|sai)\b|\bبكم\b", " §price "),
+    (r"\bwhat time\b|\ba que hora\b|\bque horas\b", " §hours "),
+    (
+        r"\bwhere are you\b|\bwhere is (the|your) \w+|\bwhere can i find you\b"
+        r"|\bhow (do|can) i get (there|to you)\b",
+        " §address ",
+    ),
+    (r"\bdonde (esta|estan|estais|queda)\b|\bonde (fica|ficam|estao)\b", " §address "),
+    (r"\bhow old\b|\bminimum age\b|\bdesde que edad\b", " §old "),
+)
+
+VALUES: tuple[tuple[str, str], ...] = (
+    ("price", r"[€$£¥]\s?\d|\d\s?(?:€|\$|£|eur|usd|gbp|euros?|dollars?|pounds?|reais)\b|\d\s?€|R\$"),
+    ("hours", r"\b\d{1,2}(?::\d\d)?\s?(?:a\.m|p\.m|am\b|pm\b)|\b\d{1,2}:\d\d\b|\bnoon\b"),
+    (
+        "discount",
+        r"\d\s?(?:%|percent|per cent)(?: \w+)? (?:off|cheaper|less|discount|de descuento|de desconto)\b",
+    ),
+    ("phone", r"\+?\d[\d\s().-]{6,}\d"),
+    ("email", r"\w@\w"),
+    (
+        "address",
+        r"\b\d+ [A-Z]\w+ (?:Lane|Street|Road|Avenue|Square|St|Rd|Ave)\b|\b(?:[Cc]alle|[Rr]ua|[Aa]venida) \w+",
+    ),
+)
+"""Kinds of value that a passage holds, found in its text as written, ignoring case."""
+
+ASKED_VALUES = ("price", "phone", "email")
+"""Kinds of which a question wants the value itself, and not only talk about it."""

@@ -1,0 +1,194 @@
+"""The REST API: every operation is for the tenant of the key that it is called with."""
+
+import json
+from collections.abc import Awaitable, Callable
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+from gateway.api import shapes
+from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
+from gateway.handoff import set_owner
+from gateway.model.errors import Conflict, NotFound
+from gateway.model.message import Status
+from gateway.model.ports import Clock, Key, Work
+from gateway.ops.problems import problem
+from gateway.store import Store
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+PREFIX = "/api/v1"
+
+
+class Api:
+    def __init__(self, store: Store, work: Work, clock: Clock, public_url: str) -> None:
+        self._store = store
+        self._work = work
+        self._clock = clock
+        self._public_url = public_url
+        self.operations = (
+            Operation(
+                "GET", "/conversations", "Conversations, newest first", self.list_conversations,
+                shapes.ConversationPage, query=shapes.PageQuery, tag="conversations",
+            ),
+            Operation(
+                "GET", "/conversations/{conversation}", "One conversation", self.get_conversation,
+                shapes.ConversationShape, tag="conversations",
+            ),
+            Operation(
+                "GET", "/conversations/{conversation}/messages", "A conversation's messages", self.list_messages,
+                shapes.MessagePage, query=shapes.MessageQuery, tag="conversations",
+            ),
+            Operation(
+                "PUT", "/conversations/{conversation}/owner", "Who answers", self.change_owner,
+                shapes.ConversationShape, body=shapes.OwnerChange, tag="conversations",
+            ),
+            Operation(
+                "GET", "/leads", "Leads, newest first", self.list_leads, shapes.LeadPage,
+                query=shapes.PageQuery, tag="leads",
+            ),
+            Operation("GET", "/channels", "Connected channels", self.list_channels, shapes.ChannelList, tag="channels"),
+            Operation("GET", "/documents", "The bot's documents", self.list_documents, shapes.DocumentList, tag="knowledge"),
+            Operation(
+                "GET", "/dead-letters", "Messages that were given up", self.list_dead, shapes.MessagePage,
+                query=shapes.LimitQuery, tag="delivery",
+            ),
+            Operation(
+                "POST", "/dead-letters/{message}/retry", "Send one again", self.retry_dead, shapes.MessageShape,
+                tag="delivery",
+            ),
+        )  # fmt: skip
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            *(web.route(o.method, PREFIX + o.path, self._handler(o)) for o in self.operations),
+            web.get("/api/openapi.json", self.openapi),
+            web.get("/api/docs", self.docs),
+        ]
+
+    def _handler(self, operation: Operation) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+            key = await self._store.access.key(secret.strip()) if scheme.lower() == "bearer" and secret else None
+            if key is None:
+                return problem(
+                    401, "key", "Send a key: Authorization: Bearer KEY. `key create` makes one.",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )  # fmt: skip
+            values: dict[str, Any] = dict(request.match_info)
+            try:
+                if operation.query is not None:
+                    values["query"] = checked(operation.query, dict(request.query), "query")
+                elif request.query:
+                    raise BadRequest([{"field": f"query.{n}", "expected": "no such parameter"} for n in request.query])
+                if operation.body is not None:
+                    values["body"] = checked(operation.body, await read_json(request), "body")
+            except BadRequest as error:
+                return error.answer()
+            answer = await operation.call(key.tenant, **values)
+            if answer is None:
+                return web.Response(status=204)
+            return web.Response(
+                text=answer.model_dump_json(), content_type="application/json", headers={"Cache-Control": "no-store"}
+            )
+
+        return handle
+
+    async def list_conversations(self, tenant: str, query: shapes.PageQuery) -> shapes.ConversationPage:
+        """Conversations by their last message, newest first."""
+        page = await self._store.of(tenant).conversations.recent(query.before, self._clock(), query.limit)
+        return shapes.ConversationPage(items=[shapes.ConversationShape.of(c) for c in page.items], next=page.next)
+
+    async def get_conversation(self, tenant: str, conversation: str) -> shapes.ConversationShape:
+        """One conversation."""
+        found = await self._store.of(tenant).conversations.get(conversation)
+        if found is None:
+            raise NotFound(conversation)
+        return shapes.ConversationShape.of(found)
+
+    async def list_messages(self, tenant: str, conversation: str, query: shapes.MessageQuery) -> shapes.MessagePage:
+        """The latest messages, oldest first. `more` says that there are older ones: ask with `before`."""
+        await self.get_conversation(tenant, conversation)
+        page = await self._store.of(tenant).messages.before(conversation, query.before, query.limit)
+        return shapes.MessagePage(items=[shapes.MessageShape.of(m) for m in page.messages], more=page.more)
+
+    async def change_owner(self, tenant: str, conversation: str, body: shapes.OwnerChange) -> shapes.ConversationShape:
+        """Hand the conversation to a person (`agent`), to the queue, or back to the bot. What the bot had queued is
+        withdrawn when it is no longer the owner."""
+        saved = await set_owner(self._store.of(tenant), conversation, body.owner)
+        return shapes.ConversationShape.of(saved)
+
+    async def list_leads(self, tenant: str, query: shapes.PageQuery) -> shapes.LeadPage:
+        """Leads by their last change, newest first."""
+        page = await self._store.of(tenant).conversations.leads(query.before, self._clock(), query.limit)
+        return shapes.LeadPage(items=[shapes.LeadShape.of(x) for x in page.items], next=page.next)
+
+    async def list_channels(self, tenant: str) -> shapes.ChannelList:
+        """The tenant's channels; never their secrets."""
+        found = await self._store.directory.channels(tenant)
+        return shapes.ChannelList(items=[shapes.ChannelShape.of(c, self._public_url) for c in found])
+
+    async def list_documents(self, tenant: str) -> shapes.DocumentList:
+        """What the bot answers from."""
+        found = await self._store.knowledge.documents(tenant)
+        return shapes.DocumentList(items=[shapes.DocumentShape.of(d) for d in found])
+
+    async def list_dead(self, tenant: str, query: shapes.LimitQuery) -> shapes.MessagePage:
+        """Outgoing messages that were given up, with the reason."""
+        found = await self._store.of(tenant).messages.dead(query.limit)
+        return shapes.MessagePage(items=[shapes.MessageShape.of(m) for m in found], more=len(found) == query.limit)
+
+    async def retry_dead(self, tenant: str, message: str) -> shapes.MessageShape:
+        """Queue a message that was given up once more. The customer may then get it twice; it is marked so."""
+        messages = self._store.of(tenant).messages
+        found = await messages.get(message)
+        if found is None:
+            raise NotFound(message)
+        if not await messages.requeue(message, Status.DEAD, self._clock(), True):
+            raise Conflict("only a message that was given up can be sent again")
+        self._work.poke(Key(tenant, found.conversation))
+        return shapes.MessageShape.of(await messages.get(message) or found)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(self._document())
+
+    def _document(self) -> dict[str, Any]:
+        return document(self.operations, self._public_url + PREFIX)
+
+    async def docs(self, request: web.Request) -> web.Response:
+        """The API as a page, made from the OpenAPI document; no script."""
+        return web.Response(
+            text=_page(self._document()),
+            content_type="text/html",
+            headers={"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"},
+        )
+
+
+def _page(api: dict[str, Any]) -> str:
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parley API</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<link rel="stylesheet" href="/console/console.css"></head><body><main class="page"><h1>Parley API</h1>',
+        f"<p>Base address <code>{escape(api['servers'][0]['url'])}</code>. Send your key with every call: "
+        "<code>Authorization: Bearer KEY</code>. Make one with <code>python -m gateway key create --tenant T</code>. "
+        'Errors are <code>application/problem+json</code>. Machine-readable: <a href="/api/openapi.json">openapi.json</a>.</p>',
+    ]
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f'<section class="operation"><h2><code>{method.upper()} {escape(path)}</code></h2>')
+            parts.append(f"<p>{escape(operation['description'])}</p>")
+            if operation["parameters"]:
+                parts.append("<table><thead><tr><th>Parameter</th><th>In</th><th>Schema</th></tr></thead><tbody>")
+                for p in operation["parameters"]:
+                    schema = escape(json.dumps(p["schema"]))
+                    parts.append(
+                        f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}</td><td><code>{schema}</code></td></tr>"
+                    )
+                parts.append("</tbody></table>")
+            parts.append("</section>")
+    parts.append("<h2>Shapes</h2>")
+    for name, schema in sorted(api["components"]["schemas"].items()):
+        shown = escape(json.dumps(schema, indent=2))
+        parts.append(f"<details><summary>{escape(name)}</summary><pre>{shown}</pre></details>")
+    parts.append("</main></body></html>")
+    return "".join(parts)

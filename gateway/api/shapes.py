@@ -1,0 +1,161 @@
+"""What the API gives and takes: one pydantic model a shape, made from the model's values."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.model.content import plain_text, to_doc
+from gateway.model.conversation import Conversation, Lead
+from gateway.model.message import Message
+from gateway.model.ports import Document
+from gateway.model.tenant import Channel
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Shape):
+    """`next` of the last page goes into `before`."""
+
+    limit: Annotated[int, Field(ge=1, le=200, description="How many at most")] = 50
+    before: Annotated[datetime | None, Field(description="Only what is older than this (ISO 8601, with a zone)")] = None
+
+
+class MessageQuery(Shape):
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: Annotated[int | None, Field(ge=0, description="Only messages before this `seq`")] = None
+
+
+class LimitQuery(Shape):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class ConversationShape(Shape):
+    id: str
+    channel: str
+    contact: str
+    name: str | None
+    owner: Literal["bot", "queue", "agent"]
+    open: bool
+    language: str | None
+    preview: str
+    created: datetime
+    last_at: datetime | None
+
+    @classmethod
+    def of(cls, c: Conversation) -> "ConversationShape":
+        return cls(**{f: getattr(c, f) for f in cls.model_fields})
+
+
+class ConversationPage(Shape):
+    items: list[ConversationShape]
+    next: datetime | None = None
+
+
+class FailureShape(Shape):
+    code: str
+    text: str
+
+
+class MessageShape(Shape):
+    id: str
+    conversation: str
+    channel: str
+    direction: Literal["in", "out"]
+    author: Literal["customer", "bot", "agent"]
+    seq: int
+    at: datetime
+    status: str
+    content: dict[str, Any]
+    text: str
+    provider_id: str | None
+    possibly_doubled: bool
+    attempts: int
+    failure: FailureShape | None
+
+    @classmethod
+    def of(cls, m: Message) -> "MessageShape":
+        same = ("id", "conversation", "channel", "direction", "author", "seq", "at", "provider_id", "attempts")
+        return cls(
+            **{f: getattr(m, f) for f in same},
+            possibly_doubled=m.possibly_doubled,
+            status=m.status.label,
+            content=to_doc(m.content),
+            text=plain_text(m.content),
+            failure=FailureShape(code=m.failure.code, text=m.failure.text) if m.failure else None,
+        )
+
+
+class MessagePage(Shape):
+    items: list[MessageShape]
+    more: bool
+
+
+class LeadShape(Shape):
+    id: str
+    channel: str
+    contact: str
+    conversation: str
+    name: str
+    phone: str
+    phone_kind: str
+    phone_region: str | None
+    email: str | None
+    fields: dict[str, str]
+    question: str | None
+    consent_text: str
+    consent_at: datetime | None
+    created: datetime
+    updated: datetime
+
+    @classmethod
+    def of(cls, lead: Lead) -> "LeadShape":
+        return cls(**{f: getattr(lead, f) for f in cls.model_fields})
+
+
+class LeadPage(Shape):
+    items: list[LeadShape]
+    next: datetime | None = None
+
+
+class ChannelShape(Shape):
+    id: str
+    kind: str
+    name: str
+    account: str
+    state: str
+    origins: list[str]
+    webhook: str | None
+
+    @classmethod
+    def of(cls, c: Channel, public_url: str) -> "ChannelShape":
+        webhook = None if c.kind == "web" else f"{public_url}/webhooks/{c.kind}/{c.id}"
+        return cls(
+            id=c.id, kind=c.kind, name=c.name, account=c.account, state=c.state, origins=list(c.origins), webhook=webhook
+        )
+
+
+class ChannelList(Shape):
+    items: list[ChannelShape]
+
+
+class DocumentShape(Shape):
+    id: str
+    title: str
+    origin: str
+    chunks: int
+    added: datetime
+
+    @classmethod
+    def of(cls, d: Document) -> "DocumentShape":
+        return cls(**{f: getattr(d, f) for f in cls.model_fields})
+
+
+class DocumentList(Shape):
+    items: list[DocumentShape]
+
+
+class OwnerChange(Shape):
+    owner: Literal["bot", "queue", "agent"]

@@ -1,0 +1,194 @@
+"""The only wiring: what is built, from what, in which order; and taken down in reverse."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from loguru import logger
+
+from brain.embed import Embedder, WordLlamaEmbedder
+from brain.local import LocalBrain
+from channels import registry
+from gateway.api import Api
+from gateway.console import Console
+from gateway.deliver import Deliver
+from gateway.inbox import Inbox
+from gateway.model.clock import Sequencer, system_clock
+from gateway.model.message import Message
+from gateway.model.ports import Brain, Clock, Key
+from gateway.ops.health import Health, Metrics
+from gateway.ops.http import guard
+from gateway.receive import Receive
+from gateway.settings import Settings, development_key
+from gateway.sockets import Sockets
+from gateway.store import Store
+from gateway.store.database import RoundTrips, connect, database, migrate
+from gateway.store.embedded import embedded, running_uri
+from gateway.store.vault import Vault
+from gateway.turn import Turns
+from gateway.widget import Widget
+from gateway.work.local import LocalWork
+from gateway.work.pace import Pacer
+from gateway.work.sweeper import Sweeper
+
+STOP_SECONDS = 25.0
+"""What is under way gets this long to end before the process does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One running gateway; `url` is where it listens."""
+
+    settings: Settings
+    store: Store
+    inbox: Inbox
+    work: LocalWork
+    turns: Turns
+    deliver: Deliver
+    sweeper: Sweeper
+    channels: registry.Registry
+    brain: Brain
+    embedder: Embedder
+    metrics: Metrics
+    app: web.Application
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings,
+    clock: Clock = system_clock,
+    *,
+    beside: bool = True,
+    listener: RoundTrips | None = None,
+    say: Callable[[str], None] = logger.info,
+) -> AsyncIterator[Store]:
+    """The store that the settings name, migrated.
+
+    Without MONGODB_URI it is the embedded database: the one that a running gateway has on this folder (`beside`), else
+    one of our own. Raises FolderInUse, EmbeddedFailed, Unavailable.
+    """
+    async with AsyncExitStack() as stack:
+        uri = settings.mongodb_uri or (running_uri(settings.data_dir) if beside else None)
+        own = uri is None
+        if uri is None:
+            uri = await stack.enter_async_context(embedded(settings.data_dir, logger.warning))
+        client = connect(uri, listener)
+        stack.push_async_callback(client.close)
+        db = database(client)
+        await migrate(db, say)
+        store = Store(db, Vault(settings.secret_keys or (development_key(settings.data_dir),)), clock)
+        stack.push_async_callback(store.close)
+        if own:
+            await store.open_work.release(clock())
+        yield store
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings,
+    store: Store,
+    clock: Clock = system_clock,
+    *,
+    brain: Brain | None = None,
+    embedder: Embedder | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Gateway]:
+    """A gateway over a store: everything built, nothing running yet."""
+    connector = aiohttp.TCPConnector(limit=128, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=30)
+    timeout = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5)
+    # DummyCookieJar: a provider's cookies belong to nobody. auto_decompress stays; only verified providers answer.
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    ) as session:
+        metrics = Metrics()
+        channels = registry.build(settings, session, store.vault.signing_keys("visitor"), clock)
+        sequencer = Sequencer(clock)
+        work = LocalWork(failed=_work_failed)
+        inbox = Inbox(store, work, clock, sequencer)
+        embedder = embedder or WordLlamaEmbedder()
+        brain = brain or LocalBrain(store.knowledge, embedder)
+        deliver = Deliver(store, channels.adapters, Pacer(monotonic), clock, _delivery_log(metrics))
+        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer)
+        sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
+        apps = {"whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token)}
+        app = web.Application(middlewares=[guard], client_max_size=4 * 1024 * 1024)
+        app.add_routes(
+            [
+                *Health(store, metrics).routes(),
+                *Receive(store, inbox, channels.webhooks, apps, clock).routes(),
+                *sockets.routes(),
+                *Widget(store.directory, settings.public_url).routes(),
+                *Api(store, work, clock, settings.public_url).routes(),
+                *Console(store, clock, settings.public_url.startswith("https://")).routes(),
+            ]
+        )
+        app.on_shutdown.append(lambda _: sockets.close())
+        yield Gateway(
+            settings=settings,
+            store=store,
+            inbox=inbox,
+            work=work,
+            turns=turns,
+            deliver=deliver,
+            sweeper=Sweeper(store, work, clock),
+            channels=channels,
+            brain=brain,
+            embedder=embedder,
+            metrics=metrics,
+            app=app,
+            clock=clock,
+        )
+
+
+@asynccontextmanager
+async def working(gateway: Gateway) -> AsyncIterator[None]:
+    """Do the work: turns, deliveries, sweeps. On leaving, what is under way comes to its end."""
+    tasks = [
+        asyncio.create_task(gateway.work.run(gateway.turns.handle), name="work"),
+        asyncio.create_task(gateway.sweeper.run(), name="sweeper"),
+        asyncio.create_task(gateway.store.directory.follow(), name="directory"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve HTTP; yields the port (a free one for 0)."""
+    # A refused body is not read to its end: the connection is closed. No access log: it would hold addresses.
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=10)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _work_failed(key: Key, error: Exception) -> None:
+    logger.bind(tenant=key.tenant, conversation=key.conversation).opt(exception=error).warning(
+        "work on a conversation was broken off; it will be tried again"
+    )
+
+
+def _delivery_log(metrics: Metrics) -> Callable[[str, Message, str], None]:
+    def log(what: str, message: Message, why: str) -> None:
+        metrics.add("delivery", what.replace(" ", "_"))
+        logger.bind(tenant=message.tenant, conversation=message.conversation, message=message.id).warning(
+            "delivery: {} ({})", what, why
+        )
+
+    return log

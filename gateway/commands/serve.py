@@ -1,0 +1,133 @@
+"""`run`, `web`, `worker`, `migrate`, `doctor`: the processes, and whether they could start."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from loguru import logger
+
+from gateway.bootstrap import Gateway, build, listening, open_store, working
+from gateway.commands.context import Commands, Context, Failed
+from gateway.commands.demo import Demo, prepare
+from gateway.settings import Settings
+from gateway.store import Store
+
+
+def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+    for name, call, text in (
+        ("run", run, "everything in one process, with the demo tenant in development"),
+        ("web", web, "HTTP, sockets and the work that they bring, on MONGODB_URI"),
+        ("worker", worker, "work that is due and that no web process took, on MONGODB_URI"),
+        ("migrate", migrate, "bring the database to what this version needs; safe to repeat"),
+        ("doctor", doctor, "check settings, database and channels, and say what to mend"),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")  # type: ignore[attr-defined]
+        command.set_defaults(call=call, needs_store=name in ("migrate", "doctor"), json=False)
+
+
+async def run(context: Context, _: argparse.Namespace) -> None:
+    settings = context.settings
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings, beside=False))
+        async with _serving(settings, store) as gateway:
+            stop = stopping()
+            if not settings.production:
+                demo = await prepare(gateway)
+                print(_welcome(gateway, demo), flush=True)
+            await stop.wait()
+            logger.info("stopping: what is under way comes to its end")
+
+
+async def web(context: Context, _: argparse.Namespace) -> None:
+    _needs_database(context.settings)
+    async with open_store(context.settings) as store, _serving(context.settings, store):
+        await stopping().wait()
+
+
+async def worker(context: Context, _: argparse.Namespace) -> None:
+    _needs_database(context.settings)
+    async with (
+        open_store(context.settings) as store,
+        build(context.settings, store) as gateway,
+        working(replace(gateway, turns=gateway.turns.without("web"))),
+    ):
+        logger.info("working")
+        await stopping().wait()
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, store: Store) -> AsyncIterator[Gateway]:
+    """A gateway that listens and works; the port may turn out to be another (0)."""
+    async with build(settings, store) as gateway, working(gateway):
+        try:
+            async with listening(gateway.app, settings.host, settings.port) as port:
+                logger.info("listening on http://{}:{}", settings.host, port)
+                shown = settings if settings.port else replace(settings, public_url=f"http://127.0.0.1:{port}")
+                yield replace(gateway, settings=shown)
+        except OSError as error:
+            raise Failed(f"PORT {settings.port} on {settings.host} can't be used: {error.strerror}") from None
+
+
+def stopping() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT; a second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first(number: int) -> None:
+        stop.set()
+        with contextlib.suppress(ValueError, RuntimeError):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first, number)
+    return stop
+
+
+async def migrate(context: Context, _: argparse.Namespace) -> None:
+    # Opening the store has migrated it.
+    print("The database is up to date.")
+
+
+async def doctor(context: Context, _: argparse.Namespace) -> None:
+    settings = context.settings
+    await context.store.ping()
+    print("ok    settings")
+    print(f"ok    database ({'MONGODB_URI' if settings.mongodb_uri else 'embedded, in ' + str(settings.data_dir)})")
+    if not settings.public_url.startswith("https://"):
+        print(f"note  PUBLIC_URL is {settings.public_url}: providers need an https:// address to reach webhooks")
+    for tenant in await context.store.directory.tenants():
+        documents = await context.store.knowledge.documents(tenant.id)
+        print(f"ok    tenant {tenant.id}: {len(documents)} documents")
+        for channel in await context.store.directory.channels(tenant.id):
+            state = "ok   " if channel.state == "active" else "FAIL "
+            print(f"{state} channel {channel.id} ({channel.kind}) is {channel.state}")
+
+
+def _needs_database(settings: Settings) -> None:
+    if settings.mongodb_uri is None:
+        raise Failed("MONGODB_URI: needed here. `run` starts everything on the embedded database instead.")
+
+
+def _welcome(gateway: Gateway, demo: Demo) -> str:
+    url = gateway.settings.public_url
+    return f"""
+Parley is running.
+
+  Demo page   {url}/demo
+  Console     {url}/console/sign-in?link={demo.link}
+  API docs    {url}/api/docs
+
+The console link signs you in once, within 30 minutes. A new one: python -m gateway user link --email {demo.email}
+
+Your own channel, in a second terminal:
+  .venv/bin/python -m gateway channel add web --tenant {demo.tenant} --origin https://www.example.com
+  .venv/bin/python -m gateway channel add whatsapp --tenant {demo.tenant} --help
+Your own documents:
+  .venv/bin/python -m gateway knowledge add --tenant {demo.tenant} FOLDER
+
+Ctrl-C stops it.
+"""

@@ -1,0 +1,130 @@
+"""The console: sign in by a one-time link; conversations, one conversation, leads.
+
+A session is an opaque cookie and a row in the store, so it can be ended. Signing in and out are POSTs: a mail scanner
+that follows the link uses nothing up.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from gateway.model.content import plain_text
+from gateway.model.ports import Clock
+from gateway.store import Store
+from gateway.store.access import Session
+
+COOKIE = "parley_session"
+PAGE = 50
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+Page = Callable[[web.Request, Session], Awaitable[web.Response]]
+
+
+class Console:
+    def __init__(self, store: Store, clock: Clock, secure: bool) -> None:
+        self._store = store
+        self._clock = clock
+        self._secure = secure
+        self._templates = Environment(
+            loader=PackageLoader("gateway.console"), autoescape=select_autoescape(default=True), auto_reload=False
+        )
+        self._templates.filters["text"] = plain_text
+        self._templates.filters["moment"] = _moment
+        self._css = files("gateway.console").joinpath("static/console.css").read_text(encoding="utf-8")
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/console", self._signed_in(self.conversations)),
+            web.get("/console/conversations/{conversation}", self._signed_in(self.conversation)),
+            web.get("/console/leads", self._signed_in(self.leads)),
+            web.get("/console/sign-in", self.sign_in_page),
+            web.post("/console/sign-in", self.sign_in),
+            web.post("/console/sign-out", self.sign_out),
+            web.get("/console/console.css", self.css),
+        ]
+
+    def _signed_in(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            secret = request.cookies.get(COOKIE)
+            session = await self._store.access.session(secret, self._clock()) if secret else None
+            if session is None:
+                return self._render("sign_in.html", {"link": "", "failed": False}, status=401)
+            return await page(request, session)
+
+        return handle
+
+    async def conversations(self, request: web.Request, session: Session) -> web.Response:
+        found = await self._store.of(session.tenant).conversations.recent(_before(request), self._clock(), PAGE)
+        channels = {c.id: c for c in await self._store.directory.channels(session.tenant)}
+        return self._render(
+            "conversations.html", {"session": session, "page": found, "channels": channels, "here": "conversations"}
+        )
+
+    async def conversation(self, request: web.Request, session: Session) -> web.Response:
+        store = self._store.of(session.tenant)
+        conversation = await store.conversations.get(request.match_info["conversation"])
+        if conversation is None:
+            return self._render("missing.html", {"session": session, "here": ""}, status=404)
+        asked = request.query.get("before", "")
+        before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 18 else None
+        page = await store.messages.before(conversation.id, before, PAGE)
+        channel = await self._store.directory.channel(conversation.channel)
+        values = {"session": session, "conversation": conversation, "channel": channel, "page": page, "here": ""}
+        return self._render("conversation.html", values)
+
+    async def leads(self, request: web.Request, session: Session) -> web.Response:
+        found = await self._store.of(session.tenant).conversations.leads(_before(request), self._clock(), PAGE)
+        return self._render("leads.html", {"session": session, "page": found, "here": "leads"})
+
+    async def sign_in_page(self, request: web.Request) -> web.Response:
+        return self._render("sign_in.html", {"link": request.query.get("link", ""), "failed": False})
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        link = form.get("link")
+        secret = await self._store.access.use_link(link, self._clock()) if isinstance(link, str) and link else None
+        if secret is None:
+            return self._render("sign_in.html", {"link": "", "failed": True}, status=401)
+        response = web.Response(status=303, headers={"Location": "/console"})
+        response.set_cookie(
+            COOKIE, secret, httponly=True, samesite="Lax", secure=self._secure, path="/console", max_age=12 * 3600
+        )
+        return response
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        secret = request.cookies.get(COOKIE, "")
+        session = await self._store.access.session(secret, self._clock()) if secret else None
+        form = await request.post()
+        if session is not None and form.get("csrf") == session.csrf:
+            await self._store.access.end_session(secret)
+        response = web.Response(status=303, headers={"Location": "/console"})
+        response.del_cookie(COOKIE, path="/console")
+        return response
+
+    async def css(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._css, content_type="text/css", headers={"Cache-Control": "max-age=300"})
+
+    def _render(self, template: str, values: dict[str, Any], status: int = 200) -> web.Response:
+        return web.Response(
+            status=status,
+            text=self._templates.get_template(template).render(values),
+            content_type="text/html",
+            headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
+        )
+
+
+def _before(request: web.Request) -> datetime | None:
+    """The page's cursor; one that is not a time with a zone is no cursor."""
+    try:
+        moment = datetime.fromisoformat(request.query.get("before", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _moment(value: datetime | None) -> str:
+    return value.strftime("%Y-%m-%d %H:%M UTC") if value else ""

@@ -1,0 +1,231 @@
+"""What a message says: one tagged union, the same on every channel.
+
+Every kind is a frozen dataclass with a literal `type`; `to_doc` and `from_doc` turn the union into plain
+JSON-ready documents and back, and refuse what does not fit.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+Purpose = Literal["question", "lead_offer", "lead_form", "lead_field"]
+"""What an outgoing message asks for, so that the answer to it can be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an answer comes from: a document's title, its address if it has one, its page if it has pages."""
+
+    title: str
+    url: str | None = None
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    sources: tuple[Source, ...] = ()
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file. `media_id` is the provider's id; `url` is an address that we may hand out."""
+
+    media: Literal["image", "video", "audio", "voice", "document", "sticker"]
+    mime: str = ""
+    media_id: str | None = None
+    url: str | None = None
+    name: str | None = None
+    caption: str | None = None
+    size: int | None = None
+    type: Literal["media"] = "media"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    latitude: float
+    longitude: float
+    name: str | None = None
+    address: str | None = None
+    type: Literal["location"] = "location"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedContact:
+    name: str
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    contacts: tuple[SharedContact, ...]
+    type: Literal["contacts"] = "contacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button or row. `id` comes back in the customer's `Reply`; `title` is what they see."""
+
+    id: str
+    title: str
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    text: str
+    choices: tuple[Choice, ...]
+    sources: tuple[Source, ...] = ()
+    type: Literal["buttons"] = "buttons"
+
+
+@dataclass(frozen=True, slots=True)
+class ListMenu:
+    """A text with a button that opens a list of rows."""
+
+    text: str
+    button: str
+    choices: tuple[Choice, ...]
+    type: Literal["list"] = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A pressed button or row. `to` is our message that offered it, when the provider says so."""
+
+    id: str
+    title: str
+    to: str | None = None
+    type: Literal["reply"] = "reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """An emoji on a message; an empty one takes it back."""
+
+    emoji: str
+    to: str
+    type: Literal["reaction"] = "reaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A pre-approved WhatsApp message: its name, language and components as the provider takes them."""
+
+    name: str
+    language: str
+    components: tuple[dict[str, Any], ...] = ()
+    type: Literal["template"] = "template"
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One field of a form. `kind` decides the keyboard and the check."""
+
+    name: str
+    label: str
+    kind: Literal["text", "phone", "email"] = "text"
+    required: bool = True
+    error: str | None = None
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields to fill in, with what the customer agrees to by sending it."""
+
+    text: str
+    fields: tuple[FormField, ...]
+    submit: str
+    cancel: str
+    consent: str | None = None
+    type: Literal["form"] = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class FormReply:
+    """A filled-in form, or a cancelled one. `to` is our message that carried the form."""
+
+    values: dict[str, str]
+    to: str | None = None
+    cancelled: bool = False
+    type: Literal["form_reply"] = "form_reply"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Something that happened rather than was said: `event` is a stable name, `text` is for people."""
+
+    event: str
+    text: str = ""
+    data: dict[str, Any] | None = None
+    type: Literal["system"] = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """What a provider sent and we do not model: its kind, and the raw payload, kept as JSON text."""
+
+    kind: str
+    raw: str = ""
+    reason: str | None = None
+    type: Literal["unsupported"] = "unsupported"
+
+
+Content = (
+    Text
+    | Media
+    | Location
+    | Contacts
+    | Buttons
+    | ListMenu
+    | Reply
+    | Reaction
+    | Template
+    | Form
+    | FormReply
+    | System
+    | Unsupported
+)
+
+_adapter: TypeAdapter[Content] = TypeAdapter(Annotated[Content, Field(discriminator="type")])
+
+
+def to_doc(content: Content) -> dict[str, Any]:
+    """The content as a JSON-ready document; fields at their default are left out, `type` never is."""
+    doc: dict[str, Any] = _adapter.dump_python(content, mode="json", exclude_defaults=True)
+    doc["type"] = content.type
+    return doc
+
+
+def from_doc(doc: Any) -> Content:
+    """The content that a document describes. Raises pydantic's ValidationError, which names the field."""
+    return _adapter.validate_python(doc)
+
+
+def plain_text(content: Content) -> str:
+    """What a person would read out: for the brain, for lists of conversations, for logs of a test."""
+    match content:
+        case Text(text=text) | Buttons(text=text) | ListMenu(text=text) | Form(text=text):
+            return text
+        case Reply(title=title):
+            return title
+        case Media(caption=caption, name=name, media=media):
+            return caption or name or media
+        case Location(name=name, address=address):
+            return name or address or "location"
+        case Contacts(contacts=contacts):
+            return ", ".join(c.name for c in contacts)
+        case Reaction(emoji=emoji):
+            return emoji
+        case Template(name=name):
+            return name
+        case FormReply(values=values):
+            return ", ".join(v for v in values.values() if v)
+        case System(text=text, event=event):
+            return text or event
+        case Unsupported(kind=kind):
+            return kind

@@ -1,0 +1,93 @@
+"""Contacts, conversations and leads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Owner = Literal["bot", "queue", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a customer is on a channel.
+
+    `account` narrows where `id` means something: empty for a phone number, the site for a widget visitor,
+    the business for a WhatsApp business-scoped user id.
+    """
+
+    kind: str
+    account: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    id: str
+    tenant: str
+    identities: tuple[Identity, ...]
+    name: str | None
+    phone: str | None
+    created: datetime
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A numbered question that awaits an answer, so that a typed "2" can be understood."""
+
+    message: str
+    choices: tuple[tuple[str, str], ...]
+    """`(id, title)` in the order shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One contact on one channel.
+
+    `rev` is raised by every write and compared before it, so that a turn run on stale facts has no effect.
+    `turn` is the last incoming message whose turn was committed. `lead` is the lead flow's own state (see
+    `leads.flow.LeadState`); the other parts only carry it. `address` is where to send to.
+    """
+
+    id: str
+    tenant: str
+    channel: str
+    contact: str
+    address: str
+    created: datetime
+    rev: int = 0
+    owner: Owner = "bot"
+    open: bool = True
+    name: str | None = None
+    language: str | None = None
+    turn: str | None = None
+    last_in: datetime | None = None
+    last_at: datetime | None = None
+    preview: str = ""
+    pending: Pending | None = None
+    lead: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What a conversation captured about a buyer. `phone` is E.164; `phone_kind` is the kind of line."""
+
+    id: str
+    tenant: str
+    channel: str
+    contact: str
+    conversation: str
+    created: datetime
+    updated: datetime
+    name: str
+    phone: str
+    phone_kind: str
+    phone_region: str | None = None
+    email: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    question: str | None = None
+    """What the customer had asked when we offered to take their details."""
+    consent_text: str = ""
+    """The wording that was shown."""
+    consent_at: datetime | None = None

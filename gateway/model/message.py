@@ -1,0 +1,133 @@
+"""Messages: one thing said, in or out, and how far an outgoing one has come."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+
+from gateway.model.content import Content
+from gateway.model.conversation import Identity
+
+Direction = Literal["in", "out"]
+Author = Literal["customer", "bot", "agent"]
+
+
+class Status(IntEnum):
+    """How far an outgoing message has come. The order is the rule: a status never goes back.
+
+    Stored as its number, so that the database itself can refuse to go back. An incoming message is
+    `RECEIVED` until its turn is over, then `HANDLED`.
+    """
+
+    RECEIVED = 0
+    HANDLED = 1
+    QUEUED = 10
+    SENDING = 20
+    UNKNOWN = 25
+    """We were stopped between the provider's acceptance and our record of it."""
+    SENT = 30
+    DELIVERED = 40
+    READ = 50
+    CANCELLED = 80
+    """Withdrawn before it was sent: a person took over, or a newer turn made it obsolete."""
+    FAILED = 90
+    """The provider, or our own permission, refused it for good."""
+    DEAD = 95
+    """We gave up trying; a person can look at it and send it again."""
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wrote an incoming message, as the channel said it; a turn makes the contact from it."""
+
+    identity: Identity
+    address: str
+    name: str | None = None
+    phone: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message was not sent: a code that can be looked up, a plain sentence, and what to do."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing said.
+
+    `seq` orders the messages of a conversation (microseconds, never equal within a process). `provider_id`
+    is the provider's id; for an outgoing message it is known once the provider accepted it. `at` is when it
+    was said. `turn` names the incoming message that an outgoing one answers. `purpose` says what it asks.
+    """
+
+    id: str
+    tenant: str
+    channel: str
+    conversation: str
+    direction: Direction
+    author: Author
+    seq: int
+    at: datetime
+    content: Content
+    status: Status
+    provider_id: str | None = None
+    turn: str | None = None
+    reply_to: str | None = None
+    attempts: int = 0
+    due: datetime | None = None
+    possibly_doubled: bool = False
+    failure: Failure | None = None
+    sender: Sender | None = None
+    client_id: str | None = None
+    """The widget's own id for what it sent, so that it knows its message again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider's word on an outgoing message.
+
+    `message` is our own id when the provider echoes it, `provider_id` its own. `at` is the provider's time.
+    """
+
+    provider_id: str
+    status: Status
+    at: datetime
+    message: str | None = None
+    failure: Failure | None = None
+    detail: str | None = None
+    """What else the provider said (price, conversation category), as JSON text."""
+
+
+def stable_id(prefix: str, *parts: str) -> str:
+    """The same id for the same parts, in any process: 120 bits of SHA-256, lower-case base32."""
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).digest()
+    return f"{prefix}_{base64.b32encode(digest[:15]).decode().lower()}"
+
+
+def message_id(channel: str, provider_id: str) -> str:
+    """An incoming message's id: what makes `(channel, provider id)` unique is this id itself."""
+    return stable_id("m", channel, provider_id)
+
+
+def outgoing_id(turn: str, part: int) -> str:
+    """An outgoing message's id: a turn that is run again writes the same ids, and so adds nothing."""
+    return stable_id("m", turn, "out", str(part))
+
+
+def conversation_id(channel: str, identity: str) -> str:
+    """One contact on one channel has one conversation, and everyone can compute its id without asking."""
+    return stable_id("cv", channel, identity)
+
+
+def contact_id(tenant: str, kind: str, account: str, identity: str) -> str:
+    return stable_id("ct", tenant, kind, account, identity)

@@ -1,0 +1,80 @@
+"""Tenants and channels: who the business is, and its connected accounts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+ChannelKind = Literal["whatsapp", "telegram", "slack", "web"]
+ChannelState = Literal["active", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A keyword answer: `pattern` is matched against the whole message, ignoring case, accents and
+    punctuation at its ends; with `regex` it is searched for anywhere."""
+
+    pattern: str
+    answer: str
+    regex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraField:
+    """A field of the tenant's own that the lead form asks for."""
+
+    name: str
+    label: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How a web channel's widget looks and speaks. `region` is the default for phones without a prefix."""
+
+    title: str = "Chat"
+    greeting: str | None = None
+    color: str = "#1f5eff"
+    position: Literal["left", "right"] = "right"
+    avatar: str | None = None
+    language: str | None = None
+    """Fixed language of the widget; without it the visitor's browser decides."""
+    region: str | None = None
+    ask_email: bool = True
+    fields: tuple[ExtraField, ...] = ()
+    consent: str | None = None
+    """The tenant's own consent line; without it the standard one in the visitor's language."""
+    links: tuple[str, ...] = ()
+    """Hosts that the widget may link to besides the site's own origins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: str
+    name: str
+    created: datetime
+    rev: int = 0
+    language: str = "en"
+    region: str | None = None
+    rules: tuple[Rule, ...] = ()
+    knowledge: int = 0
+    """Version of the tenant's documents: raised by every change, so that indexes know when they are old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One connected account. `account` is what the provider calls it (phone number id, site id);
+    `secrets` are decrypted here and nowhere else, so a channel never prints them."""
+
+    id: str
+    tenant: str
+    kind: ChannelKind
+    account: str
+    name: str
+    created: datetime
+    rev: int = 0
+    state: ChannelState = "active"
+    origins: tuple[str, ...] = ()
+    site: Site = field(default_factory=Site)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

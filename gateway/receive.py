@@ -1,0 +1,159 @@
+"""The edge in: a provider's webhook is verified over its raw bytes, read, stored, and only then acknowledged.
+
+A refusal says nothing beyond its status. 401: not authentic; 404: no such channel; 400: not this provider's;
+413: too large; 415: compressed; 503: could not be stored, try again.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+from loguru import logger
+
+from gateway.inbox import Inbox
+from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, Unavailable
+from gateway.model.ports import Clock, Parsed, WebhookAdapter
+from gateway.model.tenant import Channel
+from gateway.store import Store
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY = 3 * 1024 * 1024
+"""Bytes. The largest webhook that a provider documents is 3 MB (WhatsApp)."""
+
+MAX_UNSIGNED = 64 * 1024
+
+
+class Receive:
+    """The webhook routes of every channel whose provider calls us.
+
+    `apps` holds, by channel kind, the app-wide secret and verify token, if the operator has set them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        inbox: Inbox,
+        webhooks: Mapping[str, WebhookAdapter],
+        apps: Mapping[str, tuple[str | None, str | None]],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._webhooks = webhooks
+        self._apps = apps
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        routes: list[web.RouteDef] = []
+        for kind in self._webhooks:
+            for path in (f"/webhooks/{kind}/{{channel}}", f"/webhooks/{kind}"):
+                routes.append(web.get(path, self._challenge_of(kind), allow_head=False))
+                routes.append(web.post(path, self._events_of(kind)))
+        return routes
+
+    def _challenge_of(self, kind: str) -> Handler:
+        async def challenge(request: web.Request) -> web.Response:
+            try:
+                _, token = await self._secrets(kind, request.match_info.get("channel"), "verify_token")
+                answer = self._webhooks[kind].challenge(token, request.query)
+            except (Inbound, NotFound) as error:
+                return _refusal(error)
+            return web.Response(text=answer)
+
+        return challenge
+
+    def _events_of(self, kind: str) -> Handler:
+        async def events(request: web.Request) -> web.Response:
+            try:
+                await self._receive(kind, request)
+            except (Inbound, NotFound) as error:
+                logger.bind(channel_kind=kind, channel=request.match_info.get("channel")).info(
+                    "webhook refused: {}", type(error).__name__
+                )
+                return _refusal(error)
+            except _Refused as error:
+                return _closing(error.status)
+            return web.Response()
+
+        return events
+
+    async def _receive(self, kind: str, request: web.Request) -> None:
+        adapter = self._webhooks[kind]
+        channel, secret = await self._secrets(kind, request.match_info.get("channel"), "app_secret")
+        body = await _raw(request, signed=adapter.signature_header in request.headers)
+        adapter.verify(secret, {k.lower(): v for k, v in request.headers.items()}, body)
+        if channel is not None:
+            await self._take(channel, adapter.parse(channel, body))
+            return
+        for account in adapter.accounts(body):
+            try:
+                found = await self._store.directory.by_account(adapter.kind, account)
+            except NotFound:
+                logger.bind(channel_kind=kind).warning("an app-wide webhook for an account that is not connected")
+                continue
+            await self._take(found, adapter.parse(found, body))
+
+    async def _secrets(self, kind: str, channel_id: str | None, name: str) -> tuple[Channel | None, str]:
+        """The channel (None for the app-wide address) and the secret to check with. Raises NotFound."""
+        if channel_id is None:
+            secret, token = self._apps.get(kind, (None, None))
+            value = secret if name == "app_secret" else token
+            if not value:
+                raise NotFound("no app-wide secret is set")
+            return None, value
+        channel = await self._store.directory.channel(channel_id)
+        if channel.kind != kind:
+            raise NotFound(channel_id)
+        return channel, channel.secrets.get(name, "")
+
+    async def _take(self, channel: Channel, parsed: Parsed) -> None:
+        """Store what a body held. Receipts after messages: a late one must not delay a customer."""
+        await self._inbox.put(channel, parsed.messages)
+        if parsed.receipts:
+            await self._store.of(channel.tenant).messages.apply(channel.id, parsed.receipts, self._clock())
+        for kind in parsed.ignored:
+            logger.bind(tenant=channel.tenant, channel=channel.id).info("known and without effect: {}", kind)
+
+
+class _Refused(Exception):
+    """Refused before the body was read: the connection is closed rather than drained."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+async def _raw(request: web.Request, signed: bool) -> bytes:
+    """The body's bytes, never more than the limit; an unsigned one is hardly read at all."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise _Refused(415)
+    if not signed:
+        raise _Refused(401)
+    if request.content_length is not None and request.content_length > MAX_BODY:
+        raise _Refused(413)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.content.iter_chunked(MAX_UNSIGNED):
+        size += len(part)
+        if size > MAX_BODY:
+            raise _Refused(413)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _refusal(error: Exception) -> web.Response:
+    match error:
+        case NotAuthentic():
+            return web.Response(status=401)
+        case NotFound():
+            return web.Response(status=404)
+        case Unavailable():
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        case NotForUs() | _:
+            return web.Response(status=400)
+
+
+def _closing(status: int) -> web.Response:
+    response = web.Response(status=status)
+    response.force_close()
+    return response
+

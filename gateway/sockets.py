@@ -1,0 +1,303 @@
+"""The edge towards browsers: the widget's session, its socket, and what a visitor says over it.
+
+Nothing is upgraded before its origin and its single-use ticket are checked. What is said is acknowledged only
+once it is stored.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from loguru import logger
+
+from channels.registry import Hub, Line, WebAdapter, frames, language_for
+from gateway.inbox import Inbox, conversation_of
+from gateway.model.conversation import Identity
+from gateway.model.errors import NotAuthentic, NotFound, Unavailable
+from gateway.model.message import Message, Status
+from gateway.model.ports import Clock, InboundMessage
+from gateway.model.tenant import Channel
+from gateway.ops.problems import problem
+from gateway.store import Store, TenantStore
+
+MAX_FRAME = 64 * 1024
+MAX_SESSION_BODY = 4 * 1024
+PAGE = 50
+RESUME_PAGE = 200
+OVERLAP = 60_000_000
+"""Microseconds that a resume looks back: a message may be stored a little after one with a later place."""
+
+FLOOD, FLOOD_SECONDS, FLOOD_END = 20, 10.0, 60
+PROTOCOL = "parley.v1"
+ENDED, CLOSED = 4401, 4403
+
+
+class Monotonic(Protocol):
+    def __call__(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    channel: Channel
+    store: TenantStore
+    identity: Identity
+    conversation: str
+    language: str
+
+
+class Sockets:
+    """The widget's routes."""
+
+    def __init__(
+        self, store: Store, inbox: Inbox, adapter: WebAdapter, clock: Clock, monotonic: Monotonic, public_url: str
+    ) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._adapter = adapter
+        self._hub: Hub = adapter.hub
+        self._clock = clock
+        self._monotonic = monotonic
+        self._public_url = public_url
+        self._open: set[web.WebSocketResponse] = set()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/widget/session", self.session),
+            web.get("/widget/ws", self.socket),
+        ]
+
+    # The session
+
+    async def session(self, request: web.Request) -> web.Response:
+        origin = request.headers.get("Origin", "")
+        asked = await self._asked(request)
+        if asked is None:
+            return problem(400, "bad_session", 'The body must be JSON: {"site", "token", "language"}.')
+        site, token, wanted = asked
+        try:
+            channel = await self._site(site)
+        except NotFound:
+            return problem(404, "no_site", "There is no such site. Check data-site in the page's script tag.")
+        if origin not in channel.origins:
+            return problem(403, "origin", "This page's origin is not on the site's list of allowed origins.")
+        answer = await self._begin(request, channel, token, wanted)
+        answer.headers["Access-Control-Allow-Origin"] = origin
+        answer.headers["Vary"] = "Origin"
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    async def _asked(self, request: web.Request) -> tuple[str, str | None, str | None] | None:
+        if request.content_length is not None and request.content_length > MAX_SESSION_BODY:
+            return None
+        try:
+            asked = json.loads((await request.content.read(MAX_SESSION_BODY + 1))[: MAX_SESSION_BODY + 1])
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(asked, dict):
+            return None
+        site, token, language = asked.get("site"), asked.get("token"), asked.get("language")
+        if not isinstance(site, str) or not isinstance(token, str | None) or not isinstance(language, str | None):
+            return None
+        return site, token, language
+
+    async def _site(self, site: str) -> Channel:
+        channel = await self._store.directory.channel(site)
+        if channel.kind != "web" or channel.state != "active":
+            raise NotFound(site)
+        return channel
+
+    async def _begin(
+        self, request: web.Request, channel: Channel, token: str | None, wanted: str | None
+    ) -> web.Response:
+        now, tokens = self._clock(), self._adapter.tokens
+        visitor = None
+        if token:
+            try:
+                visitor = tokens.read_visitor(token, channel.id, now)
+            except NotAuthentic:
+                return problem(401, "token", "The visitor token is not valid (any more). Ask again without one.")
+        visitor, token = tokens.visitor(channel.id, now, visitor)
+        tenant = await self._store.directory.tenant(channel.tenant)
+        language = language_for(channel.site.language, wanted, tenant.language)
+        site = channel.site
+        return web.json_response(
+            {
+                "token": token,
+                "ticket": tokens.ticket(channel.id, visitor, language, now),
+                "socket": self._socket_url(request),
+                "site": {
+                    "title": site.title,
+                    "greeting": site.greeting,
+                    "color": site.color,
+                    "position": site.position,
+                    "avatar": site.avatar,
+                    "language": language,
+                    "links": [*channel.origins, *site.links],
+                },
+            }
+        )
+
+    def _socket_url(self, request: web.Request) -> str:
+        """The public address if the page came by it, else the address that this request used (a phone in the same
+        network, a test on a free port)."""
+        public = urlsplit(self._public_url)
+        secure = public.scheme == "https"
+        host = public.netloc if secure else request.host
+        return f"{'wss' if secure else 'ws'}://{host}/widget/ws"
+
+    # The socket
+
+    async def socket(self, request: web.Request) -> web.StreamResponse:
+        visitor = await self._admit(request)
+        if isinstance(visitor, web.Response):
+            return visitor
+        socket = web.WebSocketResponse(
+            protocols=(PROTOCOL,), max_msg_size=MAX_FRAME, compress=False, heartbeat=40.0, timeout=5.0
+        )
+        await socket.prepare(request)
+        line = self._hub.join(visitor.conversation)
+        self._open.add(socket)
+        writer = asyncio.create_task(self._write(socket, line))
+        try:
+            line.put({"t": "hello", "conversation": visitor.conversation, "now": _iso(self._clock())})
+            await self._read(socket, visitor, line)
+        finally:
+            self._open.discard(socket)
+            self._hub.leave(visitor.conversation, line)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+        return socket
+
+    async def _admit(self, request: web.Request) -> _Visitor | web.Response:
+        offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return problem(426, "upgrade", "This address is for the widget's socket.", headers={"Upgrade": "websocket"})
+        try:
+            ticket = self._adapter.tokens.read_ticket(offered[1] if len(offered) == 2 else "", self._clock())
+            channel = await self._site(ticket.site)
+        except (NotAuthentic, NotFound):
+            return problem(401, "ticket", "A socket needs a fresh ticket from /widget/session.")
+        if offered[0] != PROTOCOL or request.headers.get("Origin", "") not in channel.origins:
+            return problem(403, "origin", "This page's origin is not on the site's list of allowed origins.")
+        if not await self._store.access.use_ticket(ticket.id, ticket.expires):
+            return problem(401, "ticket", "This ticket was used. Ask /widget/session for another.")
+        identity = Identity("web", channel.id, ticket.visitor)
+        return _Visitor(
+            channel,
+            self._store.of(channel.tenant),
+            identity,
+            conversation_of(channel.id, identity),
+            ticket.language,
+        )
+
+    async def _write(self, socket: web.WebSocketResponse, line: Line) -> None:
+        """Frames to the socket, one at a time, until it closes or does not keep up."""
+        try:
+            while not socket.closed:
+                frame = await line.frames.get()
+                if frame is None:
+                    await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+                    return
+                await socket.send_str(json.dumps(frame, ensure_ascii=False, separators=(",", ":")))
+        except (ConnectionError, RuntimeError):
+            return  # it went away in the middle; the reader ends too
+
+    async def _read(self, socket: web.WebSocketResponse, visitor: _Visitor, line: Line) -> None:
+        heard: deque[float] = deque(maxlen=FLOOD_END)
+        async for incoming in socket:
+            if incoming.type is not WSMsgType.TEXT:
+                await socket.close(code=WSCloseCode.UNSUPPORTED_DATA)
+                return
+            now = self._monotonic()
+            heard.append(now)
+            if len(heard) == FLOOD_END and now - heard[0] < FLOOD_SECONDS:
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
+            try:
+                frame = frames.read(incoming.data)
+                if len(heard) > FLOOD and now - heard[-FLOOD - 1] < FLOOD_SECONDS:
+                    told = frame.id if isinstance(frame, frames.Send) else None
+                    raise frames.BadFrame("slow_down", "Too many frames at once; try again in a few seconds.", told)
+                await self._handle(visitor, line, frame)
+            except frames.BadFrame as error:
+                line.put(_error(error))
+            except Unavailable:
+                await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
+                return
+
+    async def _handle(self, visitor: _Visitor, line: Line, frame: frames.ClientFrame) -> None:
+        messages = visitor.store.messages
+        match frame:
+            case frames.Send():
+                await self._said(visitor, line, frame)
+            case frames.Resume(after=0):
+                page = await messages.before(visitor.conversation, None, PAGE)
+                line.put(_page(page.messages, page.more, older=False))
+            case frames.Resume(after=after):
+                page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
+                line.put(_page(page.messages, page.more, older=False))
+            case frames.More(before=before):
+                page = await messages.before(visitor.conversation, before, PAGE)
+                line.put(_page(page.messages, page.more, older=True))
+            case frames.Delivered(upto=upto):
+                await messages.seen(visitor.conversation, upto, Status.DELIVERED, self._clock())
+            case frames.Seen(upto=upto):
+                await messages.seen(visitor.conversation, upto, Status.READ, self._clock())
+            case frames.Ping():
+                line.put({"t": "pong"})
+            case frames.Typing():
+                pass  # for the person who answers, once there is a desk to show it on
+
+    async def _said(self, visitor: _Visitor, line: Line, frame: frames.Send) -> None:
+        incoming = InboundMessage(
+            provider_id=f"{visitor.identity.id}:{frame.id}",
+            identity=visitor.identity,
+            address=visitor.conversation,
+            at=self._clock(),
+            content=frames.content_of(frame),
+            language=visitor.language,
+        )
+        [(message, new)] = await self._inbox.put(visitor.channel, [incoming], client_id=frame.id)
+        if not new:
+            message = await visitor.store.messages.get(message.id) or message
+        shown = _shown(message)
+        line.put({"t": "ack", "id": frame.id, "message": shown})
+        if new:
+            self._hub.publish(visitor.conversation, {"t": "message", "message": shown}, but=line)
+        logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug("visitor message stored")
+
+    async def close(self) -> None:
+        """The server stops: every widget is told to come back."""
+        sockets = list(self._open)
+        await asyncio.gather(
+            *(s.close(code=WSCloseCode.SERVICE_RESTART) for s in sockets), return_exceptions=True
+        )
+
+
+def _shown(message: Message) -> dict[str, Any]:
+    return frames.message(
+        message.id, message.seq, message.author, message.at, message.content, message.client_id
+    )
+
+
+def _page(messages: tuple[Message, ...], more: bool, older: bool) -> dict[str, Any]:
+    """What was said, and what was sent; not what still waits or never left."""
+    shown = [
+        _shown(m) for m in messages if m.direction == "in" or Status.SENDING <= m.status < Status.CANCELLED
+    ]
+    return {"t": "messages", "messages": shown, "more": more, "older": older}
+
+
+def _error(error: frames.BadFrame) -> dict[str, Any]:
+    frame = {"t": "error", "code": error.code, "text": error.text}
+    return {**frame, "id": error.id} if error.id else frame
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.isoformat(timespec="milliseconds")).replace("+00:00", "Z")

@@ -1,0 +1,50 @@
+"""The only code that knows MongoDB. `Store` hands out repositories that are bound to one tenant."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.model.ports import Clock
+from gateway.store.access import Access
+from gateway.store.conversations import Conversations
+from gateway.store.database import Database, guarded
+from gateway.store.directory import Directory
+from gateway.store.group import GroupedInserts
+from gateway.store.knowledge import Knowledge
+from gateway.store.messages import Messages, OpenWork
+from gateway.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStore:
+    """One tenant's data. Every filter and every write in it names the tenant."""
+
+    tenant: str
+    messages: Messages
+    conversations: Conversations
+
+
+class Store:
+    def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
+        self._db = db
+        self._inserts = GroupedInserts(db["messages"])
+        self.vault = vault
+        self.directory = Directory(db, vault, clock)
+        self.access = Access(db)
+        self.open_work = OpenWork(db)
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        return Knowledge(self._db, self.directory)
+
+    def of(self, tenant: str) -> TenantStore:
+        return TenantStore(
+            tenant, Messages(self._db, self._inserts, tenant), Conversations(self._db, tenant)
+        )
+
+    async def ping(self) -> None:
+        """Raises Unavailable when the database does not answer."""
+        async with guarded():
+            await self._db.command("ping")
+
+    async def close(self) -> None:
+        await self._inserts.close()

@@ -1,0 +1,290 @@
+"""Model to documents and back. The only place that knows how fields are stored."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.model import content
+from gateway.model.conversation import Contact, Conversation, Identity, Lead, Pending
+from gateway.model.message import Failure, Message, Sender, Status
+from gateway.model.ports import Chunk, Document
+from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
+
+SCHEMA = 1
+"""Version that new documents carry (`v`); a migration may change older ones."""
+
+Doc = dict[str, Any]
+
+
+def aware(value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _slim(doc: Doc) -> Doc:
+    return {k: v for k, v in doc.items() if v is not None}
+
+
+def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
+    """`todo` is what the message still needs: `turn`, `send`, or nothing."""
+    doc = {
+        "_id": m.id,
+        "v": SCHEMA,
+        "tenant": m.tenant,
+        "channel": m.channel,
+        "conversation": m.conversation,
+        "direction": m.direction,
+        "author": m.author,
+        "seq": m.seq,
+        "at": m.at,
+        "content": content.to_doc(m.content),
+        "status": int(m.status),
+        "provider_id": m.provider_id,
+        "turn": m.turn,
+        "reply_to": m.reply_to,
+        "todo": todo,
+        "due": m.due,
+        "sender": asdict(m.sender) if m.sender else None,
+        "client_id": m.client_id,
+        **extra,
+    }
+    return _slim(doc)
+
+
+def message_from_doc(d: Doc) -> Message:
+    failure, sender = d.get("failure"), d.get("sender")
+    at = aware(d["at"])
+    assert at is not None
+    return Message(
+        id=d["_id"],
+        tenant=d["tenant"],
+        channel=d["channel"],
+        conversation=d["conversation"],
+        direction=d["direction"],
+        author=d["author"],
+        seq=d["seq"],
+        at=at,
+        content=content.from_doc(d["content"]),
+        status=Status(d["status"]),
+        provider_id=d.get("provider_id"),
+        turn=d.get("turn"),
+        reply_to=d.get("reply_to"),
+        attempts=d.get("attempts", 0),
+        due=aware(d.get("due")),
+        possibly_doubled=d.get("possibly_doubled", False),
+        failure=Failure(failure["code"], failure["text"]) if failure else None,
+        sender=Sender(**{**sender, "identity": Identity(**sender["identity"])}) if sender else None,
+        client_id=d.get("client_id"),
+    )
+
+
+def conversation_to_doc(c: Conversation) -> Doc:
+    return _slim(
+        {
+            "_id": c.id,
+            "v": SCHEMA,
+            "tenant": c.tenant,
+            "channel": c.channel,
+            "contact": c.contact,
+            "address": c.address,
+            "created": c.created,
+            "rev": c.rev,
+            "owner": c.owner,
+            "open": c.open,
+            "name": c.name,
+            "language": c.language,
+            "turn": c.turn,
+            "last_in": c.last_in,
+            "last_at": c.last_at,
+            "preview": c.preview,
+            "pending": {"message": c.pending.message, "choices": [list(x) for x in c.pending.choices]}
+            if c.pending
+            else None,
+            "lead": dict(c.lead) or None,
+        }
+    )
+
+
+def conversation_from_doc(d: Doc) -> Conversation:
+    pending = d.get("pending")
+    created = aware(d["created"])
+    assert created is not None
+    return Conversation(
+        id=d["_id"],
+        tenant=d["tenant"],
+        channel=d["channel"],
+        contact=d["contact"],
+        address=d["address"],
+        created=created,
+        rev=d["rev"],
+        owner=d["owner"],
+        open=d["open"],
+        name=d.get("name"),
+        language=d.get("language"),
+        turn=d.get("turn"),
+        last_in=aware(d.get("last_in")),
+        last_at=aware(d.get("last_at")),
+        preview=d.get("preview", ""),
+        pending=Pending(pending["message"], tuple((c[0], c[1]) for c in pending["choices"])) if pending else None,
+        lead=d.get("lead", {}),
+    )
+
+
+def identity_key(i: Identity) -> str:
+    return f"{i.kind}\x1f{i.account}\x1f{i.id}"
+
+
+def contact_to_doc(c: Contact) -> Doc:
+    doc = {
+        "_id": c.id,
+        "v": SCHEMA,
+        "tenant": c.tenant,
+        "identities": [asdict(i) for i in c.identities],
+        "keys": [identity_key(i) for i in c.identities],
+        "name": c.name,
+        "phone": c.phone,
+        "email": c.email,
+        "created": c.created,
+    }
+    return _slim(doc)
+
+
+def contact_from_doc(d: Doc) -> Contact:
+    created = aware(d["created"])
+    assert created is not None
+    return Contact(
+        id=d["_id"],
+        tenant=d["tenant"],
+        identities=tuple(Identity(**i) for i in d["identities"]),
+        name=d.get("name"),
+        phone=d.get("phone"),
+        email=d.get("email"),
+        created=created,
+    )
+
+
+def lead_to_doc(lead: Lead) -> Doc:
+    doc = {f: getattr(lead, f) for f in Lead.__dataclass_fields__ if f != "id"}
+    return _slim({"_id": lead.id, "v": SCHEMA, **doc, "fields": dict(lead.fields)})
+
+
+def lead_from_doc(d: Doc) -> Lead:
+    values = {f: d[f] for f in Lead.__dataclass_fields__ if f in d}
+    values["id"] = d["_id"]
+    for name in ("created", "updated", "consent_at"):
+        values[name] = aware(values.get(name))
+    return Lead(**values)
+
+
+def tenant_to_doc(t: Tenant) -> Doc:
+    return _slim(
+        {
+            "_id": t.id,
+            "v": SCHEMA,
+            "name": t.name,
+            "created": t.created,
+            "rev": t.rev,
+            "language": t.language,
+            "region": t.region,
+            "rules": [asdict(r) for r in t.rules],
+            "knowledge": t.knowledge,
+        }
+    )
+
+
+def tenant_from_doc(d: Doc) -> Tenant:
+    created = aware(d["created"])
+    assert created is not None
+    return Tenant(
+        id=d["_id"],
+        name=d["name"],
+        created=created,
+        rev=d["rev"],
+        language=d.get("language", "en"),
+        region=d.get("region"),
+        rules=tuple(Rule(**r) for r in d.get("rules", ())),
+        knowledge=d.get("knowledge", 0),
+    )
+
+
+def channel_to_doc(c: Channel, sealed: Doc) -> Doc:
+    """`sealed` holds the channel's secrets, encrypted by the vault."""
+    return _slim(
+        {
+            "_id": c.id,
+            "v": SCHEMA,
+            "tenant": c.tenant,
+            "kind": c.kind,
+            "account": c.account,
+            "name": c.name,
+            "created": c.created,
+            "rev": c.rev,
+            "state": c.state,
+            "origins": list(c.origins),
+            "site": asdict(c.site),
+            "config": dict(c.config),
+            "secrets": sealed,
+        }
+    )
+
+
+def channel_from_doc(d: Doc, secrets: dict[str, str]) -> Channel:
+    site = dict(d.get("site", {}))
+    site["fields"] = tuple(ExtraField(**f) for f in site.get("fields", ()))
+    site["links"] = tuple(site.get("links", ()))
+    created = aware(d["created"])
+    assert created is not None
+    return Channel(
+        id=d["_id"],
+        tenant=d["tenant"],
+        kind=d["kind"],
+        account=d["account"],
+        name=d["name"],
+        created=created,
+        rev=d["rev"],
+        state=d["state"],
+        origins=tuple(d.get("origins", ())),
+        site=Site(**site),
+        config=d.get("config", {}),
+        secrets=secrets,
+    )
+
+
+def document_to_doc(x: Document) -> Doc:
+    return _slim({"_id": x.id, "v": SCHEMA, **{f: getattr(x, f) for f in Document.__dataclass_fields__ if f != "id"}})
+
+
+def document_from_doc(d: Doc) -> Document:
+    values = {f: d[f] for f in Document.__dataclass_fields__ if f in d}
+    values["added"] = aware(values["added"])
+    return Document(**{**values, "id": d["_id"]})
+
+
+def chunk_to_doc(c: Chunk, tenant: str, generation: str) -> Doc:
+    return _slim(
+        {
+            "_id": f"{generation}.{c.position}",
+            "tenant": tenant,
+            "generation": generation,
+            "chunk": c.id,
+            "document": c.document,
+            "position": c.position,
+            "text": c.text,
+            "headings": list(c.headings),
+            "page": c.page,
+            "vector": c.vector,
+            "question": c.question,
+        }
+    )
+
+
+def chunk_from_doc(d: Doc) -> Chunk:
+    return Chunk(
+        id=d["chunk"],
+        document=d["document"],
+        position=d["position"],
+        text=d["text"],
+        headings=tuple(d.get("headings", ())),
+        page=d.get("page"),
+        vector=d.get("vector", b""),
+        question=d.get("question"),
+    )

@@ -1,0 +1,137 @@
+"""Conversations, contacts and leads of one tenant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from gateway.model.conversation import Contact, Conversation, Lead
+from gateway.store.codec import (
+    contact_from_doc,
+    contact_to_doc,
+    conversation_from_doc,
+    conversation_to_doc,
+    identity_key,
+    lead_from_doc,
+    lead_to_doc,
+)
+from gateway.store.database import Database, guarded
+from gateway.store.group import insert_new
+
+T = TypeVar("T")
+
+# A page sorted by time is looked for in these windows first: the embedded server sorts all that a filter finds.
+WINDOWS = (timedelta(days=2), timedelta(days=30), timedelta(days=36500))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """One page, newest first; `next` is the cursor of the next page, None at the end."""
+
+    items: tuple[T, ...]
+    next: datetime | None
+
+
+class Conversations:
+    def __init__(self, db: Database, tenant: str) -> None:
+        self._conversations = db["conversations"]
+        self._contacts = db["contacts"]
+        self._leads = db["leads"]
+        self._tenant = tenant
+
+    async def get(self, conversation: str) -> Conversation | None:
+        async with guarded():
+            doc = await self._conversations.find_one({"_id": conversation, "tenant": self._tenant})
+        return conversation_from_doc(doc) if doc else None
+
+    async def create(self, conversation: Conversation) -> Conversation:
+        """Write a new conversation; returns the one that stands (another process may have been first)."""
+        if conversation.tenant != self._tenant:
+            raise ValueError("a conversation of another tenant")
+        async with guarded():
+            new = await insert_new(self._conversations, [conversation_to_doc(conversation)])
+        if new[0]:
+            return conversation
+        standing = await self.get(conversation.id)
+        if standing is None:
+            raise ValueError("a conversation id of another tenant")
+        return standing
+
+    async def save(self, conversation: Conversation) -> Conversation | None:
+        """Write it if nobody else did since it was read; returns what stands now, None when overtaken."""
+        saved = replace(conversation, rev=conversation.rev + 1)
+        doc = conversation_to_doc(saved)
+        unset = {f: "" for f in ("pending", "lead", "name", "language", "turn") if f not in doc}
+        change = {"$set": {k: v for k, v in doc.items() if k not in ("_id", "tenant", "created")}}
+        async with guarded():
+            result = await self._conversations.update_one(
+                {"_id": conversation.id, "tenant": self._tenant, "rev": conversation.rev},
+                {**change, "$unset": unset} if unset else change,
+            )
+        return saved if result.modified_count else None
+
+    async def recent(self, before: datetime | None, now: datetime, limit: int) -> Listed[Conversation]:
+        """Conversations by their last message, newest first."""
+        docs = await self._page("conversations", "last_at", before, now, limit)
+        items = tuple(conversation_from_doc(d) for d in docs[:limit])
+        return Listed(items, items[-1].last_at if len(docs) > limit else None)
+
+    async def leads(self, before: datetime | None, now: datetime, limit: int) -> Listed[Lead]:
+        """Leads by their last change, newest first."""
+        docs = await self._page("leads", "updated", before, now, limit)
+        items = tuple(lead_from_doc(d) for d in docs[:limit])
+        return Listed(items, items[-1].updated if len(docs) > limit else None)
+
+    async def _page(
+        self, collection: str, field: str, before: datetime | None, now: datetime, limit: int
+    ) -> Sequence[dict[str, object]]:
+        source = self._leads if collection == "leads" else self._conversations
+        upto = before or now + timedelta(days=1)
+        docs: list[dict[str, object]] = []
+        for window in WINDOWS:
+            since = max(upto - window, datetime.min.replace(tzinfo=upto.tzinfo) + timedelta(days=1))
+            async with guarded():
+                docs = await (
+                    source.find({"tenant": self._tenant, field: {"$lt": upto, "$gt": since}})
+                    .sort(field, -1)
+                    .limit(limit + 1)
+                    .to_list()
+                )
+            if len(docs) > limit:
+                break
+        return docs
+
+    async def put_contact(self, contact: Contact) -> Contact:
+        """Write a new contact, or find the one that has one of its identities."""
+        if contact.tenant != self._tenant:
+            raise ValueError("a contact of another tenant")
+        async with guarded():
+            doc = await self._contacts.find_one(
+                {"tenant": self._tenant, "keys": {"$in": [identity_key(i) for i in contact.identities]}}
+            )
+            if doc is None:
+                await insert_new(self._contacts, [contact_to_doc(contact)])
+        return contact_from_doc(doc) if doc else contact
+
+    async def contact(self, contact: str) -> Contact | None:
+        async with guarded():
+            doc = await self._contacts.find_one({"_id": contact, "tenant": self._tenant})
+        return contact_from_doc(doc) if doc else None
+
+    async def put_lead(self, lead: Lead) -> None:
+        """Write a lead in place of an earlier one of the same contact and channel; `created` stays."""
+        if lead.tenant != self._tenant:
+            raise ValueError("a lead of another tenant")
+        doc = lead_to_doc(lead)
+        created = doc.pop("created")
+        identifier = doc.pop("_id")
+        async with guarded():
+            await self._leads.update_one(
+                {"_id": identifier, "tenant": self._tenant},
+                {"$set": doc, "$min": {"created": created}},
+                upsert=True,
+            )
+            await self._contacts.update_one(
+                {"_id": lead.contact, "tenant": self._tenant},
+                {"$set": {"name": lead.name, "phone": lead.phone, **({"email": lead.email} if lead.email else {})}},
+            )

@@ -1,0 +1,145 @@
+"""The connection to MongoDB, its indexes, and the translation of the driver's errors.
+
+Options, and why: `w=majority&journal=true`, because an acknowledgement to a provider is a promise; a pool of 32
+for one process (more would only queue in the server); 3 s to find a server and to get a connection, so that
+a webhook is refused with 503 while its provider still listens; 20 s for one call, so that a hung server does
+not hold a turn for ever. The driver reconnects by itself; nothing here needs a restart.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import ASCENDING, AsyncMongoClient, IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NotPrimaryError,
+    PyMongoError,
+    WriteConcernError,
+)
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from gateway.model.errors import Unavailable
+
+Doc = dict[str, Any]
+Database = AsyncDatabase[Doc]
+
+EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=majority&journal=true"
+DEFAULT_NAME = "parley"
+
+
+class RoundTrips(CommandListener):
+    """Counts commands by name: the budget of an exchange is measured with it."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.counts[event.command_name] = self.counts.get(event.command_name, 0) + 1
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def connect(uri: str, listener: CommandListener | None = None) -> AsyncMongoClient[Doc]:
+    """A client for one process. Connects on first use."""
+    return AsyncMongoClient(
+        uri,
+        appname="parley",
+        tz_aware=True,
+        w="majority",
+        journal=True,
+        maxPoolSize=32,
+        waitQueueTimeoutMS=3_000,
+        serverSelectionTimeoutMS=3_000,
+        connectTimeoutMS=3_000,
+        socketTimeoutMS=20_000,
+        event_listeners=[listener] if listener else [],
+    )
+
+
+def database(client: AsyncMongoClient[Doc]) -> Database:
+    """The database that the address names, else `parley`."""
+    return client.get_default_database(DEFAULT_NAME)
+
+
+@asynccontextmanager
+async def guarded() -> AsyncIterator[None]:
+    """Turn "the database can't be reached, or did not confirm" into Unavailable. Other errors are ours."""
+    try:
+        yield
+    except (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WriteConcernError) as error:
+        raise Unavailable("the database can't be reached") from error
+    except PyMongoError as error:
+        if error.timeout or error.has_error_label("RetryableWriteError"):
+            raise Unavailable("the database can't be reached") from error
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    collection: str
+    name: str
+    keys: tuple[str, ...]
+    unique: bool = False
+    partial: tuple[tuple[str, Any], ...] = ()
+    expire: bool = False
+
+
+# "$gt: ''" means "is a string", in a form that the embedded server's planner, too, matches to a query.
+OPEN_WORK = (("todo", {"$gt": ""}),)
+
+INDEXES: tuple[Index, ...] = (
+    Index("messages", "work", ("tenant", "conversation", "todo", "seq"), partial=OPEN_WORK),
+    Index("messages", "due", ("todo", "due"), partial=OPEN_WORK),
+    Index("messages", "transcript", ("tenant", "conversation", "seq")),
+    Index("messages", "provider", ("channel", "provider_id")),
+    Index("messages", "dead", ("tenant", "dead"), partial=(("dead", True),)),
+    Index("receipts", "due", ("todo", "due")),
+    Index("receipts", "expires", ("expires",), expire=True),
+    Index("conversations", "recent", ("tenant", "last_at")),
+    Index("contacts", "identity", ("tenant", "keys"), unique=True),
+    Index("leads", "recent", ("tenant", "updated")),
+    Index("tenants", "changed", ("changed",)),
+    Index("channels", "changed", ("changed",)),
+    Index("channels", "account", ("kind", "account"), unique=True),
+    Index("channels", "tenant", ("tenant",)),
+    Index("documents", "tenant", ("tenant",)),
+    Index("chunks", "generation", ("tenant", "generation")),
+    Index("tickets", "expires", ("expires",), expire=True),
+    Index("sessions", "expires", ("expires",), expire=True),
+    Index("users", "email", ("email",), unique=True),
+    Index("keys", "tenant", ("tenant",)),
+)
+
+
+async def migrate(db: Database, say: Callable[[str], None] = lambda _: None) -> None:
+    """Bring the database to what this version needs. Running it again changes nothing."""
+    async with guarded():
+        for collection in dict.fromkeys(i.collection for i in INDEXES):
+            there = await db[collection].index_information()
+            wanted = [i for i in INDEXES if i.collection == collection and i.name not in there]
+            if wanted:
+                await db[collection].create_indexes([_model(i) for i in wanted])
+                say(f"{collection}: added {', '.join(i.name for i in wanted)}")
+
+
+def _model(index: Index) -> IndexModel:
+    options: dict[str, Any] = {"name": index.name}
+    if index.unique:
+        options["unique"] = True
+    if index.partial:
+        options["partialFilterExpression"] = dict(index.partial)
+    if index.expire:
+        options["expireAfterSeconds"] = 0
+    return IndexModel([(k, ASCENDING) for k in index.keys], **options)

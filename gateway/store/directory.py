@@ -1,0 +1,184 @@
+"""Tenants and channels: read on every request, changed rarely, so kept in memory.
+
+`Directory` holds what was asked for and forgets what a poll of the `changed` stamps finds changed, in this or
+any other process. One poll costs two round trips in `POLL` seconds a process, not one an exchange.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pymongo.errors import DuplicateKeyError
+
+from gateway.model.errors import Conflict, NotFound, ParleyError
+from gateway.model.ports import Clock
+from gateway.model.tenant import Channel, ChannelKind, ChannelState, Rule, Tenant
+from gateway.store.codec import Doc, channel_from_doc, channel_to_doc, tenant_from_doc, tenant_to_doc
+from gateway.store.database import Database, guarded
+from gateway.store.vault import SealBroken, Vault
+
+Found = TypeVar("Found", Tenant, Channel)
+
+POLL = 1.0
+KEPT = 20_000
+OVERLAP = timedelta(seconds=30)
+"""How far back a poll looks: clocks of processes differ, and a write takes time to be seen."""
+
+
+class Directory:
+    """Tenants and channels by id. `channel` and `tenant` raise NotFound."""
+
+    def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
+        self._tenants = db["tenants"]
+        self._channels = db["channels"]
+        self._vault = vault
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[int, Tenant | Channel | None]] = OrderedDict()
+        self._accounts: dict[tuple[str, str], str] = {}
+        self._since = clock() - OVERLAP
+
+    # Reading
+
+    async def tenant(self, tenant: str) -> Tenant:
+        found = self._kept(tenant)
+        if found is None:
+            async with guarded():
+                doc = await self._tenants.find_one({"_id": tenant})
+            if doc is None:
+                raise NotFound(f"no tenant {tenant}")
+            found = self._keep(tenant_from_doc(doc))
+        assert isinstance(found, Tenant)
+        return found
+
+    async def channel(self, channel: str) -> Channel:
+        found = self._kept(channel)
+        if found is None:
+            async with guarded():
+                doc = await self._channels.find_one({"_id": channel})
+            if doc is None:
+                raise NotFound(f"no channel {channel}")
+            found = self._keep(self._opened(doc))
+        assert isinstance(found, Channel)
+        return found
+
+    async def by_account(self, kind: ChannelKind, account: str) -> Channel:
+        known = self._accounts.get((kind, account))
+        if known is None:
+            async with guarded():
+                doc = await self._channels.find_one({"kind": kind, "account": account}, {"_id": 1})
+            if doc is None:
+                raise NotFound(f"no {kind} channel for this account")
+            known = self._accounts[kind, account] = doc["_id"]
+        return await self.channel(known)
+
+    async def channels(self, tenant: str) -> list[Channel]:
+        async with guarded():
+            docs = await self._channels.find({"tenant": tenant}).to_list()
+        return sorted((self._opened(d) for d in docs), key=lambda c: c.created)
+
+    async def tenants(self, limit: int = 1000) -> list[Tenant]:
+        async with guarded():
+            docs = await self._tenants.find({}).limit(limit).to_list()
+        return sorted((tenant_from_doc(d) for d in docs), key=lambda t: t.created)
+
+    def _kept(self, key: str) -> Tenant | Channel | None:
+        entry = self._known.get(key)
+        if entry is None:
+            return None
+        self._known.move_to_end(key)
+        return entry[1]
+
+    def _keep(self, found: Found) -> Found:
+        self._known[found.id] = (found.rev, found)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return found
+
+    def _opened(self, doc: Doc) -> Channel:
+        sealed = doc.get("secrets", {})
+        try:
+            secrets = {k: self._vault.open(v, doc["tenant"], doc["_id"]) for k, v in sealed.items()}
+        except SealBroken:
+            raise ParleyError(
+                f"the secrets of channel {doc['_id']} can't be opened: SECRET_KEYS lacks the key that sealed them"
+            ) from None
+        return channel_from_doc(doc, secrets)
+
+    # Following changes
+
+    async def follow(self) -> None:
+        """Forget what changed, for ever. A database that is away is tried again."""
+        while True:
+            await asyncio.sleep(POLL)
+            try:
+                await self.refresh()
+            except ParleyError:
+                continue
+
+    async def refresh(self) -> None:
+        now = self._clock()
+        async with guarded():
+            for collection in (self._tenants, self._channels):
+                cursor = collection.find({"changed": {"$gt": self._since}}, {"rev": 1})
+                async for doc in cursor:
+                    kept = self._known.get(doc["_id"])
+                    if kept is not None and kept[0] != doc["rev"]:
+                        del self._known[doc["_id"]]
+        self._since = now - OVERLAP
+
+    # Writing
+
+    async def add_tenant(self, tenant: Tenant) -> None:
+        """Raises Conflict when the id is taken."""
+        async with guarded():
+            try:
+                await self._tenants.insert_one({**tenant_to_doc(tenant), "changed": self._clock()})
+            except DuplicateKeyError:
+                raise Conflict(f"tenant {tenant.id} exists already") from None
+
+    async def set_rules(self, tenant: str, rules: Sequence[Rule]) -> None:
+        stored = [{"pattern": r.pattern, "answer": r.answer, "regex": r.regex} for r in rules]
+        await self._change(self._tenants, tenant, {"$set": {"rules": stored}})
+
+    async def raise_knowledge(self, tenant: str) -> None:
+        await self._change(self._tenants, tenant, {"$inc": {"knowledge": 1}})
+
+    async def add_channel(self, channel: Channel) -> None:
+        """Raises Conflict when the account is connected already, here or by another tenant."""
+        sealed = {k: self._vault.seal(v, channel.tenant, channel.id) for k, v in channel.secrets.items()}
+        async with guarded():
+            try:
+                await self._channels.insert_one(
+                    {**channel_to_doc(channel, sealed), "changed": self._clock()}
+                )
+            except DuplicateKeyError:
+                raise Conflict(f"this {channel.kind} account is connected already") from None
+
+    async def set_channel(
+        self,
+        channel: Channel,
+        *,
+        state: ChannelState | None = None,
+        secrets: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        change: Doc = dict(settings or {})
+        if state is not None:
+            change["state"] = state
+        for name, value in (secrets or {}).items():
+            change[f"secrets.{name}"] = self._vault.seal(value, channel.tenant, channel.id)
+        await self._change(self._channels, channel.id, {"$set": change} if change else {})
+
+    async def _change(self, collection: Any, record: str, change: Doc) -> None:
+        update: Doc = {**change, "$inc": {**change.get("$inc", {}), "rev": 1}}
+        update["$set"] = {**change.get("$set", {}), "changed": self._clock()}
+        async with guarded():
+            result = await collection.update_one({"_id": record}, update)
+        self._known.pop(record, None)
+        if not result.matched_count:
+            raise NotFound(f"no record {record}")
+
+

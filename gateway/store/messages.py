@@ -1,0 +1,377 @@
+"""Messages: inbox and outbox are both views of this collection.
+
+`todo` says what a message still needs (`turn` or `send`) and is absent once nothing is left to do; `due` is
+when to look at it again, and while a message is being sent, when its sender is to be presumed dead. Statuses
+are numbers that only `$max` touches, so that none goes back, whatever order receipts come in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import UpdateOne
+
+from gateway.model.message import Failure, Message, Receipt, Status
+from gateway.model.ports import Key
+from gateway.store.codec import Doc, message_from_doc, message_to_doc
+from gateway.store.database import Database, guarded
+from gateway.store.group import GroupedInserts, insert_new
+
+TURN_GRACE = timedelta(seconds=5)
+"""How long a fresh message is left to the hint that came with it before the sweeper looks."""
+
+RECEIPT_KEPT = timedelta(days=7)
+"""How long a receipt may wait for the message that it speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages in order; `more` says that there are older ones."""
+
+    messages: tuple[Message, ...]
+    more: bool
+
+
+class Messages:
+    """The messages of one tenant."""
+
+    def __init__(self, db: Database, inserts: GroupedInserts, tenant: str) -> None:
+        self._messages = db["messages"]
+        self._receipts = db["receipts"]
+        self._inserts = inserts
+        self._tenant = tenant
+
+    async def put_incoming(self, messages: Sequence[Message], now: datetime, silent: frozenset[str]) -> list[bool]:
+        """Store incoming messages, durably; for each whether it was new. `silent` ones need no turn."""
+        self._own(messages)
+        docs = [
+            message_to_doc(m, None) if m.id in silent else message_to_doc(m, "turn", due=now + TURN_GRACE)
+            for m in messages
+        ]
+        async with guarded():
+            return await self._inserts.insert(docs)
+
+    async def put_outgoing(self, messages: Sequence[Message], run: str) -> None:
+        """Write outgoing messages as queued, for one run of a turn.
+
+        Ids that are there already are from another run of the same turn. What that run has not begun to send is
+        taken over, so that it can't withdraw it from under us (`withdraw` names a run); the rest stays as it is.
+        """
+        self._own(messages)
+        left = [message_to_doc(m, "send", run=run) for m in messages]
+        while left:
+            async with guarded():
+                new = await self._inserts.insert(left)
+                there = [d for d, n in zip(left, new, strict=True) if not n]
+                left = [d for d in there if not await self._taken_over(d)]
+
+    async def _taken_over(self, doc: Doc) -> bool:
+        """False when it was withdrawn meanwhile, and so can be inserted."""
+        which = {"_id": doc["_id"], "tenant": self._tenant}
+        change = {"$set": {k: v for k, v in doc.items() if k != "_id"}}
+        if (await self._messages.update_one({**which, "status": int(Status.QUEUED)}, change)).matched_count:
+            return True
+        return await self._messages.find_one(which, {"_id": 1}) is not None
+
+    def _own(self, messages: Sequence[Message]) -> None:
+        if any(m.tenant != self._tenant for m in messages):
+            raise ValueError("a message of another tenant")
+
+    async def work(self, conversation: str) -> list[Message]:
+        """Everything of a conversation that still needs something, in order."""
+        async with guarded():
+            docs = await (
+                self._messages.find(
+                    {"tenant": self._tenant, "conversation": conversation, "todo": {"$gt": ""}}
+                )
+                .sort("seq", 1)
+                .to_list()
+            )
+        return [message_from_doc(d) for d in docs]
+
+    async def finish_turn(self, incoming: str, claim: str | None, lease: datetime) -> bool:
+        """End a turn and, in the same call, claim its first answer for sending; whether the claim held."""
+        calls = [self._done(incoming)]
+        if claim is not None:
+            calls.append(UpdateOne(*self._claim(claim, lease)))
+        async with guarded():
+            result = await self._messages.bulk_write(calls, ordered=True)
+        return claim is not None and result.modified_count == len(calls)
+
+    def _done(self, incoming: str) -> UpdateOne:
+        return UpdateOne(
+            {"_id": incoming, "tenant": self._tenant},
+            {"$set": {"status": int(Status.HANDLED)}, "$unset": {"todo": "", "due": ""}},
+        )
+
+    def _claim(self, message: str, lease: datetime) -> tuple[Doc, Doc]:
+        return (
+            {"_id": message, "tenant": self._tenant, "status": int(Status.QUEUED)},
+            {"$set": {"status": int(Status.SENDING), "due": lease}, "$inc": {"attempts": 1}},
+        )
+
+    async def claim(self, message: str, lease: datetime) -> bool:
+        """Take a queued message for sending; false when somebody else did, or it was withdrawn."""
+        async with guarded():
+            return (await self._messages.update_one(*self._claim(message, lease))).modified_count == 1
+
+    async def sent(self, message: str, provider_id: str, at: datetime) -> None:
+        """The provider accepted it. A receipt may have come first and then stays."""
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant},
+                {
+                    "$max": {"status": int(Status.SENT)},
+                    "$min": {"times.sent": at},
+                    "$set": {"provider_id": provider_id},
+                    "$unset": {"todo": "", "due": "", "failure": ""},
+                },
+            )
+
+    async def retry(self, message: str, due: datetime, failure: Failure, unknown: bool) -> None:
+        """It was not taken (or, `unknown`, may have been): look at it again when it is due."""
+        status = Status.UNKNOWN if unknown else Status.QUEUED
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": int(Status.SENDING)},
+                {"$set": {"status": int(status), "due": due, "failure": _failure(failure)}},
+            )
+
+    async def hold(self, message: str, due: datetime, failure: Failure) -> None:
+        """Keep a queued message, with the reason why it waits."""
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": int(Status.QUEUED)},
+                {"$set": {"due": due, "failure": _failure(failure)}},
+            )
+
+    async def turn_failed(self, incoming: str, due: datetime | None, failure: Failure) -> None:
+        """A turn broke: try it again when it is due, or never (None) and leave the reason."""
+        change: Doc = {"$set": {"failure": _failure(failure)}, "$inc": {"attempts": 1}}
+        if due is None:
+            change["$set"]["status"] = int(Status.HANDLED)
+            change["$unset"] = {"todo": "", "due": ""}
+        else:
+            change["$set"]["due"] = due
+        async with guarded():
+            await self._messages.update_one({"_id": incoming, "tenant": self._tenant}, change)
+
+    async def presume_unknown(self, message: str, lease: datetime, due: datetime) -> bool:
+        """Its sender died between the provider's acceptance and our record. `lease` is what it had claimed."""
+        async with guarded():
+            result = await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": int(Status.SENDING), "due": lease},
+                {"$set": {"status": int(Status.UNKNOWN), "due": due}},
+            )
+        return result.modified_count == 1
+
+    async def requeue(self, message: str, seen: Status, due: datetime, possibly_doubled: bool) -> bool:
+        """Queue it again, if it still stands as it was seen."""
+        change: Doc = {"status": int(Status.QUEUED), "due": due, "todo": "send"}
+        if possibly_doubled:
+            change["possibly_doubled"] = True
+        async with guarded():
+            result = await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": int(seen)},
+                {"$set": change, "$unset": {"dead": ""}},
+            )
+        return result.modified_count == 1
+
+    async def end(self, message: str, status: Status, failure: Failure) -> None:
+        """It will not be sent: failed, dead or cancelled. One that was accepted meanwhile stays so."""
+        change: Doc = {"status": int(status), "failure": _failure(failure)}
+        if status is Status.DEAD:
+            change["dead"] = True
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": {"$lt": int(Status.SENT)}},
+                {"$set": change, "$unset": {"todo": "", "due": ""}},
+            )
+
+    async def withdraw(self, messages: Sequence[str], run: str | None = None) -> None:
+        """Delete answers that a run of a turn wrote and could not commit, if nobody has taken them to send.
+
+        Without a run: whoever wrote them (the turn is committed, and they are not part of it).
+        """
+        which: Doc = {"_id": {"$in": list(messages)}, "tenant": self._tenant, "status": int(Status.QUEUED)}
+        if run is not None:
+            which["run"] = run
+        async with guarded():
+            await self._messages.delete_many(which)
+
+    async def apply(self, channel: str, receipts: Sequence[Receipt], now: datetime) -> None:
+        """Apply receipts, durably. One whose message is not known yet is kept and tried again."""
+        for receipt in receipts:
+            if not await self._apply(channel, receipt):
+                await self._keep(channel, receipt, now)
+
+    async def _apply(self, channel: str, receipt: Receipt) -> bool:
+        """Whether its message was found. A refusal never overtakes a delivery."""
+        which: Doc = {"channel": channel, "tenant": self._tenant}
+        which |= {"_id": receipt.message} if receipt.message else {"provider_id": receipt.provider_id}
+        change: Doc = {"$unset": {"todo": "", "due": ""}}
+        if receipt.status >= Status.CANCELLED:
+            which["status"] = {"$lt": int(Status.DELIVERED)}
+        change["$max"] = {"status": int(receipt.status)}
+        change["$min"] = {f"times.{receipt.status.label}": receipt.at}
+        change["$set"] = {"provider_id": receipt.provider_id}
+        if receipt.failure:
+            change["$set"]["failure"] = _failure(receipt.failure)
+        if receipt.detail:
+            change["$set"]["detail"] = receipt.detail
+        async with guarded():
+            if (await self._messages.update_one(which, change)).matched_count:
+                return True
+            if "status" not in which:
+                return False
+            del which["status"]
+            return await self._messages.find_one(which, {"_id": 1}) is not None
+
+    async def _keep(self, channel: str, receipt: Receipt, now: datetime) -> None:
+        doc: Doc = {
+            "_id": f"{channel}:{receipt.provider_id}:{receipt.status.label}",
+            "tenant": self._tenant,
+            "channel": channel,
+            "provider_id": receipt.provider_id,
+            "status": int(receipt.status),
+            "at": receipt.at,
+            "failure": _failure(receipt.failure) if receipt.failure else None,
+            "detail": receipt.detail,
+            "todo": "match",
+            "due": now + timedelta(seconds=2),
+            "expires": now + RECEIPT_KEPT,
+        }
+        async with guarded():
+            await insert_new(self._receipts, [doc])
+
+    async def seen(self, conversation: str, upto: int, status: Status, at: datetime) -> None:
+        """The widget has (or the visitor saw) everything up to a cursor."""
+        async with guarded():
+            await self._messages.update_many(
+                {
+                    "tenant": self._tenant,
+                    "conversation": conversation,
+                    "seq": {"$lte": upto, "$gt": upto - SEEN_WINDOW},
+                    "direction": "out",
+                    "status": {"$gte": int(Status.SENT), "$lt": int(status)},
+                },
+                {"$max": {"status": int(status)}, "$min": {f"times.{status.label}": at}},
+            )
+
+    async def cancel_bot(self, conversation: str, failure: Failure) -> None:
+        """Withdraw what the bot had queued: a person owns the conversation now."""
+        async with guarded():
+            await self._messages.update_many(
+                {
+                    "tenant": self._tenant,
+                    "conversation": conversation,
+                    "todo": "send",
+                    "author": "bot",
+                    "status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]},
+                },
+                {
+                    "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
+                    "$unset": {"todo": "", "due": ""},
+                },
+            )
+
+    async def get(self, message: str) -> Message | None:
+        async with guarded():
+            doc = await self._messages.find_one({"_id": message, "tenant": self._tenant})
+        return message_from_doc(doc) if doc else None
+
+    async def before(self, conversation: str, seq: int | None, limit: int) -> Page:
+        """The latest messages of a conversation, or those before a cursor; oldest first."""
+        which: Doc = {"tenant": self._tenant, "conversation": conversation}
+        if seq is not None:
+            which["seq"] = {"$lt": seq}
+        async with guarded():
+            docs = await self._messages.find(which).sort("seq", -1).limit(limit + 1).to_list()
+        return Page(tuple(message_from_doc(d) for d in reversed(docs[:limit])), len(docs) > limit)
+
+    async def after(self, conversation: str, seq: int, limit: int) -> Page:
+        """Messages after a cursor, oldest first; `more` says that there are newer ones."""
+        async with guarded():
+            docs = (
+                await self._messages.find(
+                    {"tenant": self._tenant, "conversation": conversation, "seq": {"$gt": seq}}
+                )
+                .sort("seq", 1)
+                .limit(limit + 1)
+                .to_list()
+            )
+        return Page(tuple(message_from_doc(d) for d in docs[:limit]), len(docs) > limit)
+
+    async def dead(self, limit: int) -> list[Message]:
+        """Outgoing messages that we gave up on."""
+        async with guarded():
+            docs = await self._messages.find({"tenant": self._tenant, "dead": True}).limit(limit).to_list()
+        return sorted((message_from_doc(d) for d in docs), key=lambda m: m.seq)
+
+
+SEEN_WINDOW = 7 * 24 * 3600 * 1_000_000
+"""How far back a cursor marks messages: a week of microseconds bounds the cost of one acknowledgement."""
+
+
+class OpenWork:
+    """What is left to do, over all tenants: for the sweeper and for the start, never for a request."""
+
+    def __init__(self, db: Database) -> None:
+        self._messages = db["messages"]
+        self._receipts = db["receipts"]
+
+    async def due(self, now: datetime, limit: int) -> list[Key]:
+        """Conversations with something due, each once."""
+        keys: dict[Key, None] = {}
+        async with guarded():
+            for todo in ("turn", "send"):
+                cursor = (
+                    self._messages.find(
+                        {"todo": todo, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
+                    )
+                    .sort("due", 1)
+                    .limit(limit)
+                )
+                async for doc in cursor:
+                    keys[Key(doc["tenant"], doc["conversation"])] = None
+        return list(keys)
+
+    async def release(self, now: datetime) -> None:
+        """At the start of the only process: whoever was sending, or about to work, is gone. All is due now."""
+        async with guarded():
+            for todo in ("turn", "send"):
+                await self._messages.update_many({"todo": todo, "due": {"$gt": now}}, {"$set": {"due": now}})
+
+    async def unmatched(self, now: datetime, limit: int) -> list[Doc]:
+        async with guarded():
+            found: list[Doc] = await (
+                self._receipts.find({"todo": "match", "due": {"$lte": now}}).limit(limit).to_list()
+            )
+        return found
+
+    async def match(self, messages: Messages, doc: Doc, now: datetime) -> bool:
+        """Try a kept receipt again; it is looked for less and less often, until it expires."""
+        failure = doc.get("failure")
+        receipt = Receipt(
+            provider_id=doc["provider_id"],
+            status=Status(doc["status"]),
+            at=doc["at"],
+            failure=Failure(**failure) if failure else None,
+            detail=doc.get("detail"),
+        )
+        if await messages._apply(doc["channel"], receipt):
+            async with guarded():
+                await self._receipts.delete_one({"_id": doc["_id"]})
+            return True
+        tries = doc.get("tries", 0) + 1
+        async with guarded():
+            await self._receipts.update_one(
+                {"_id": doc["_id"]},
+                {"$set": {"tries": tries, "due": now + timedelta(seconds=min(2**tries, 3600))}},
+            )
+        return False
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {"code": failure.code, "text": failure.text}

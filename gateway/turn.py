@@ -1,0 +1,298 @@
+"""The turn: one incoming message to zero or more answers - handoff, lead, brain, in that order.
+
+Crash safety rests on the order of its writes: answers first (ids that follow from the incoming message), then the
+conversation by compare-and-set on its `rev` (this commits the turn), then the incoming message as handled and, in the
+same call, the claim of the first answer. Run again after any of them, a turn has the same effect once.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from loguru import logger
+
+from channels import kit
+from gateway import outbox
+from gateway.model.clock import Sequencer
+from gateway.model.content import Content, FormReply, Reply, Text, plain_text
+from gateway.model.conversation import Contact, Conversation, Lead, Pending
+from gateway.model.errors import SendError, Unavailable
+from gateway.model.message import Failure, Message, contact_id, stable_id
+from gateway.model.texts import unsupported
+from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
+from gateway.model.tenant import Channel, Tenant
+from gateway.store import Store, TenantStore
+from leads import flow
+from leads.state import Context, LeadState, Step
+
+OVERTAKEN = 6
+"""How often a turn is run anew because somebody else changed the conversation meanwhile."""
+
+MOST_FAILURES = 5
+PREVIEW = 120
+SEEN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a turn comes to: what to say, the conversation afterwards, and a lead to keep."""
+
+    say: Sequence[Content]
+    conversation: Conversation
+    lead: Lead | None = None
+
+
+class Turns:
+    """Handles a conversation that has work: its turns in order, each followed by the sending of its answers."""
+
+    def __init__(
+        self,
+        store: Store,
+        adapters: Mapping[str, Adapter],
+        brain: Brain,
+        deliver: Delivery,
+        clock: Clock,
+        sequencer: Sequencer,
+    ) -> None:
+        self._store = store
+        self._adapters = adapters
+        self._brain = brain
+        self._deliver = deliver
+        self._clock = clock
+        self._sequencer = sequencer
+
+    def without(self, *kinds: str) -> "Turns":
+        """The same, but leaving conversations on these kinds of channel to other processes."""
+        left = {k: a for k, a in self._adapters.items() if k not in kinds}
+        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer)
+
+    async def handle(self, key: Key) -> None:
+        """Do all that a conversation needs now. Safe to call at any time, any number of times."""
+        store = self._store.of(key.tenant)
+        work, conversation = await asyncio.gather(
+            store.messages.work(key.conversation), store.conversations.get(key.conversation)
+        )
+        if not work:
+            return
+        channel = await self._store.directory.channel(work[0].channel)
+        if channel.kind not in self._adapters:
+            return
+        unsent: list[Message] | None = [m for m in work if m.direction == "out"]
+        with logger.contextualize(tenant=key.tenant, conversation=key.conversation):
+            for message in (m for m in work if m.direction == "in"):
+                try:
+                    conversation, unsent = await self._turn(channel, store, conversation, message, unsent)
+                except Unavailable:
+                    raise
+                except Exception as error:
+                    await self._broken(store, message, error)
+                    return
+            if unsent and conversation is not None:
+                await self._deliver.run(channel, conversation, unsent)
+
+    async def _turn(
+        self,
+        channel: Channel,
+        store: TenantStore,
+        conversation: Conversation | None,
+        message: Message,
+        unsent: list[Message] | None,
+    ) -> tuple[Conversation, list[Message] | None]:
+        """One turn, committed, and its answers sent as far as they can be.
+
+        `unsent` is what earlier turns left to send, None when some of it has to wait: then nothing may overtake it.
+        Returns the conversation and the same for the next turn.
+        """
+        if conversation is None:
+            conversation = await self._begin(store, message)
+        if conversation.turn == message.id:
+            await store.messages.finish_turn(message.id, None, self._deliver.lease())
+            return conversation, unsent
+        # What a run of this turn wrote that was stopped before it committed is not to be sent as it stands.
+        stale = [m.id for m in unsent or () if m.turn == message.id]
+        unsent = unsent if unsent is None else [m for m in unsent if m.turn != message.id]
+        seen = asyncio.create_task(self._seen(channel, conversation, message))
+        try:
+            conversation, written = await self._commit(channel, store, conversation, message)
+            if gone := [i for i in stale if i not in {m.id for m in written}]:
+                await store.messages.withdraw(gone)
+            first = written[0] if written and unsent == [] else None
+            claim = first.id if first and self._deliver.may_go(channel, conversation, first) else None
+            if not await store.messages.finish_turn(message.id, claim, self._deliver.lease()):
+                return conversation, None if unsent is None else [*unsent, *written]
+            out = await self._deliver.run(channel, conversation, written, claim)
+            return conversation, [] if out else None
+        finally:
+            await seen
+
+    async def _commit(
+        self, channel: Channel, store: TenantStore, conversation: Conversation, message: Message
+    ) -> tuple[Conversation, list[Message]]:
+        """Think and write until nobody came in between. No answers when another process committed this turn."""
+        run = secrets.token_hex(8)
+        tenant = await self._store.directory.tenant(channel.tenant)
+        for _ in range(OVERTAKEN):
+            thought = await self._think(channel, tenant, conversation, message)
+            written = self._written(channel, conversation, message, thought)
+            if written.messages:
+                await store.messages.put_outgoing(written.messages, run)
+            if thought.lead is not None:
+                await store.conversations.put_lead(thought.lead)
+            last = written.messages[-1] if written.messages else message
+            saved = await store.conversations.save(
+                replace(
+                    thought.conversation,
+                    turn=message.id,
+                    pending=written.pending,
+                    last_in=max(message.at, conversation.last_in or message.at),
+                    last_at=self._clock(),
+                    preview=plain_text(last.content)[:PREVIEW],
+                )
+            )
+            if saved is not None:
+                return saved, written.messages
+            conversation = await store.conversations.get(conversation.id) or conversation
+            if conversation.turn == message.id:
+                return conversation, []
+            await store.messages.withdraw([m.id for m in written.messages], run)
+        raise RuntimeError("the conversation keeps changing")
+
+    def _written(
+        self, channel: Channel, conversation: Conversation, message: Message, thought: Thought
+    ) -> "_Written":
+        capabilities = self._adapters[channel.kind].capabilities
+        contents: list[Content] = []
+        asked: Pending | None = None
+        for content in thought.say:
+            parts, pending = kit.degrade(content, capabilities, language=conversation.language)
+            contents += parts
+            asked = pending or asked
+        messages = outbox.write(message, contents, self._sequencer, self._clock())
+        return _Written(messages, replace(asked, message=messages[-1].id) if asked and messages else None)
+
+    async def _begin(self, store: TenantStore, message: Message) -> Conversation:
+        """The contact and the conversation of somebody who writes for the first time."""
+        sender = message.sender
+        assert sender is not None
+        now, identity = self._clock(), sender.identity
+        contact = await store.conversations.put_contact(
+            Contact(
+                id=contact_id(message.tenant, identity.kind, identity.account, identity.id),
+                tenant=message.tenant,
+                identities=(identity,),
+                name=sender.name,
+                phone=sender.phone,
+                created=now,
+            )
+        )
+        tenant = await self._store.directory.tenant(message.tenant)
+        return await store.conversations.create(
+            Conversation(
+                id=message.conversation,
+                tenant=message.tenant,
+                channel=message.channel,
+                contact=contact.id,
+                address=sender.address,
+                created=now,
+                name=sender.name,
+                language=sender.language or tenant.language,
+                last_at=now,
+            )
+        )
+
+    async def _think(
+        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
+    ) -> Thought:
+        """What to answer. Writes nothing."""
+        sender = message.sender
+        if sender is not None and sender.language and sender.language != conversation.language:
+            conversation = replace(conversation, language=sender.language)
+        if conversation.owner != "bot":
+            return Thought((), conversation)
+        said = self._understood(conversation, message.content)
+        if not isinstance(said, Text | Reply | FormReply):
+            return Thought((Text(unsupported(conversation.language)),), conversation)
+        context = self._context(channel, tenant, conversation, message)
+        step = flow.step(LeadState.from_doc(conversation.lead), said, context)
+        if step.handled:
+            return self._led(conversation, channel, step)
+        answer = await self._brain.answer(
+            Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
+        )
+        if answer.known:
+            after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
+            return self._led(conversation, channel, after)
+        return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
+
+    def _understood(self, conversation: Conversation, content: Content) -> Content:
+        """A typed "2" is the second choice, if there was a question with numbers."""
+        if isinstance(content, Text) and conversation.pending is not None:
+            return kit.understand_choice(content.text, conversation.pending) or content
+        return content
+
+    def _context(
+        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
+    ) -> Context:
+        sender = message.sender
+        return Context(
+            now=self._clock(),
+            site=channel.site,
+            language=conversation.language or tenant.language,
+            forms=self._adapters[channel.kind].capabilities.forms,
+            known_phone=sender.phone if sender else None,
+            known_name=conversation.name,
+            region=tenant.region,
+        )
+
+    def _led(self, conversation: Conversation, channel: Channel, step: Step) -> Thought:
+        """What the lead flow came to, as a thought."""
+        after = replace(conversation, lead=step.state.to_doc())
+        draft = step.save
+        if draft is None:
+            return Thought(step.say, after)
+        now = self._clock()
+        lead = Lead(
+            id=stable_id("ld", channel.id, conversation.contact),
+            tenant=conversation.tenant,
+            channel=channel.id,
+            contact=conversation.contact,
+            conversation=conversation.id,
+            created=now,
+            updated=now,
+            name=draft.name,
+            phone=draft.phone,
+            phone_kind=draft.phone_kind,
+            phone_region=draft.phone_region,
+            email=draft.email,
+            fields=draft.fields,
+            question=draft.question,
+            consent_text=draft.consent_text,
+            consent_at=draft.consent_at,
+        )
+        return Thought(step.say, replace(after, name=draft.name), lead)
+
+    async def _seen(self, channel: Channel, conversation: Conversation, message: Message) -> None:
+        """Tell the customer that we have it and that an answer is coming. Nothing depends on it."""
+        if message.provider_id is None or conversation.owner != "bot" or isinstance(message.content, FormReply):
+            return
+        with contextlib.suppress(SendError, TimeoutError):
+            async with asyncio.timeout(SEEN_SECONDS):
+                await self._adapters[channel.kind].mark_read(
+                    channel, conversation.id, message.provider_id, typing=True
+                )
+
+    async def _broken(self, store: TenantStore, message: Message, error: Exception) -> None:
+        """A turn that raised is tried again with growing pauses, then left for a person to see."""
+        logger.opt(exception=error).error("a turn broke (attempt {})", message.attempts + 1)
+        last = message.attempts + 1 >= MOST_FAILURES
+        due = None if last else self._clock() + timedelta(seconds=2.0 ** (message.attempts + 1))
+        await store.messages.turn_failed(message.id, due, Failure("turn:broken", type(error).__name__))
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    messages: list[Message]
+    pending: Pending | None

@@ -1,0 +1,151 @@
+"""Every error WhatsApp or the way to it can make leads to one decision, and the README lists it."""
+
+import ssl
+from pathlib import Path
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from pywa import errors as pywa_errors
+
+import channels.whatsapp
+from channels.kit import http_error, retry_after, transport_error
+from channels.whatsapp.errors import DECISIONS, UNMAPPED, decision, failure, send_error
+from tests.whatsapp.test_payloads import NOW
+
+README = (Path(channels.whatsapp.__file__).parent / "README.md").read_text()
+
+
+def upstream(kind: type[pywa_errors.WhatsAppError] = pywa_errors.WhatsAppError) -> set[int]:
+    """Every code that pywa, which follows Meta's list, knows by name."""
+    own = set(kind.__error_codes__ or ())
+    return own.union(*(upstream(child) for child in kind.__subclasses__()))
+
+
+def test_every_code_that_pywa_knows_is_mapped() -> None:
+    codes = upstream()
+    assert len(codes) > 100
+    assert [code for code in sorted(codes) if decision(code) is UNMAPPED] == []
+
+
+def test_the_readme_lists_every_row() -> None:
+    for code, row in DECISIONS.items():
+        assert f"| {code} | {effect(code)} | {row.text} |" in README
+
+
+def effect(code: int) -> str:
+    row = DECISIONS[code]
+    if row.disable_channel:
+        return "channel off"
+    if row.opt_out:
+        return "opt out"
+    return f"again after {row.wait:g} s" if row.retryable else "failed"
+
+
+def answer(code: int, **more: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": "secret canary +34600111222", **more}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "retryable", "wait", "off", "out"),
+    [
+        (400, answer(131047), False, None, False, False),
+        (400, answer(131050), False, None, False, True),
+        (401, answer(190), False, None, True, False),
+        (403, answer(230), False, None, True, False),
+        (400, answer(100), False, None, False, False),
+        (400, answer(100, error_subcode=33), False, None, True, False),
+        (400, answer(131056), True, 6, False, False),
+        (400, answer(987654), True, None, False, False),
+        (400, answer(100, is_transient=True), True, None, False, False),
+        (401, answer(190, is_transient=True), False, None, True, False),
+        (429, answer(4), True, 60, False, False),
+        (500, answer(131000), True, 10, False, False),
+        (503, {}, True, None, False, False),
+        (400, {}, False, None, False, False),
+        (400, None, False, None, False, False),
+        (400, {"error": "text"}, False, None, False, False),
+        (400, {"error": {"code": "131056"}}, True, 6, False, False),
+        (400, {"error": {"code": [1]}}, False, None, False, False),
+    ],
+)
+def test_decisions(
+    status: int, body: object, retryable: bool, wait: float | None, off: bool, out: bool
+) -> None:
+    error = send_error(status, body, None)
+    assert (error.retryable, error.wait, error.disable_channel, error.opt_out) == (retryable, wait, off, out)
+    assert error.outcome == "refused"
+    assert "canary" not in str(error)
+
+
+def test_their_retry_after_outweighs_ours() -> None:
+    assert send_error(429, answer(4), 7).wait == 7
+
+
+def test_a_failed_status_is_explained() -> None:
+    assert failure("131026").text == DECISIONS[131026].text
+    assert failure("").code == failure("x").code == "whatsapp:unknown"
+
+
+KEY = Mock(ssl=False, host="graph", port=443)
+RESPONSE = Mock()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "outcome", "retryable"),
+    [
+        (aiohttp.ClientConnectorError(KEY, OSError()), "connect", "refused", True),
+        (aiohttp.ClientConnectorDNSError(KEY, OSError()), "connect", "refused", True),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError()), "connect", "refused", True),
+        (aiohttp.ConnectionTimeoutError(), "connect", "refused", True),
+        (aiohttp.SocketTimeoutError(), "timeout", "unknown", True),
+        (aiohttp.ServerTimeoutError(), "timeout", "unknown", True),
+        (TimeoutError(), "timeout", "unknown", True),
+        (aiohttp.ServerDisconnectedError(), "broken", "unknown", True),
+        (aiohttp.ClientOSError(), "broken", "unknown", True),
+        (aiohttp.ClientConnectionResetError(), "broken", "unknown", True),
+        (aiohttp.ClientPayloadError(), "broken", "unknown", True),
+        (aiohttp.ClientResponseError(RESPONSE, ()), "broken", "unknown", True),
+        (aiohttp.InvalidURL("http://secret@"), "address", "refused", False),
+    ],
+)
+def test_broken_exchanges(error: aiohttp.ClientError, code: str, outcome: str, retryable: bool) -> None:
+    found = transport_error("whatsapp", error)
+    assert (found.code, found.outcome, found.retryable) == (f"whatsapp:{code}", outcome, retryable)
+    assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable", "outcome"),
+    [
+        (301, False, "refused"),
+        (404, False, "refused"),
+        (408, True, "refused"),
+        (429, True, "refused"),
+        (500, True, "refused"),
+        (502, True, "refused"),
+        (504, True, "unknown"),
+    ],
+)
+def test_statuses_alone(status: int, retryable: bool, outcome: str) -> None:
+    error = http_error("whatsapp", status, None)
+    assert (error.retryable, error.outcome) == (retryable, outcome)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30", 30.0),
+        (" 0 ", 0.0),
+        ("999999999999", 86_400.0),
+        ("Sat, 21 Nov 2026 10:01:00 GMT", 60.0),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", 0.0),
+        ("Sat, 21 Nov 2026 10:01:00", 60.0),
+        ("soon", None),
+        ("-5", None),
+        ("٣", None),
+        ("", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": value}, NOW) == seconds
