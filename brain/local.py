@@ -1,10 +1,12 @@
 """The brain that needs nobody: rules, small talk, then the tenant's own documents."""
 
 import asyncio
+from dataclasses import replace
 
 from brain.cache import BUDGET, IndexCache
 from brain.embed import Embedder
 from brain.index import Index, build
+from brain.parse.encoding import clean
 from brain.port import Provider
 from brain.providers.local import Quote
 from brain.rules import match_rule
@@ -45,7 +47,7 @@ class LocalBrain:
 
     def without_search(self, question: Question) -> Answer | None:
         """The answer that needs no document: of a rule, to a greeting, to a message without text."""
-        text = question.text.strip()
+        text = clean(question.text).strip()
         if not text:
             return Answer(known=False)
         if rule := match_rule(question.rules, text):
@@ -59,14 +61,15 @@ class LocalBrain:
         index = await self._indexes.get(
             question.tenant, question.version, lambda: self._build(question.tenant)
         )
-        return await find(index, self._embedder, question.text.strip(), top, judged)
+        return await find(index, self._embedder, clean(question.text).strip(), top, judged)
 
     async def conclude(self, question: Question, found: Found) -> Answer:
         """The provider's answer from passages that support one."""
         if not found.known:
             score = found.passages[0].support if found.passages else 0.0
             return Answer(known=False, score=score, by=self._provider.name)
-        return await self._provider.answer(question, found.passages)
+        asked = replace(question, text=clean(question.text).strip())
+        return await self._provider.answer(asked, found.passages)
 
     async def _build(self, tenant: str) -> Index:
         chunks = await self._store.chunks(tenant)

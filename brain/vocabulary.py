@@ -48,18 +48,18 @@ STOP = frozenset((_ENGLISH + _SPANISH + _PORTUGUESE + _ARABIC).split())
 # plurals need no mention.
 _GROUPS = """
 price cost costs costing fee tariff pricing precio precios coste costo cuesta cuestan tarifa preco
-  precos custa custam charges expensive سعر تكلفه اسعار
+  precos custa custam expensive سعر تكلفه اسعار
 repair fix mend reparar reparacion arreglar arreglo reparo consertar conserto reparais reparan repairing
   fixing تصليح اصلاح
 book booking reserve reservation reservar reserva reservas agendar حجز
 appointment cita consulta marcacao موعد
-cancel cancellation canceled cancelled cancelar cancelacion cancelamento anular الغاء
+cancel cancellation canceled cancelled cancelling cancelar cancelacion cancelamento anular الغاء
 refund reimburse reimbursement reembolso reembolsar devolucion devolver devolvemos devolveis devolucoes
   استرداد
 deliver delivery ship shipping shipment shipped entrega entregar envio envios enviar توصيل شحن
-hours hour times schedule timetable horario horarios open opens opening opened close closes closing
+hours hour schedule timetable horario horarios open opens opening opened close closes closing
   closed abrir abre abren abierto abierta abris cierra cierran cerrado cerrados cerrada abrimos abrem
-  fecha fecham aberto fechado اوقات ساعات مواعيد مفتوح
+  aberto fechado اوقات ساعات مواعيد مفتوح
 phone telephone telefono telefone call llamar ligar هاتف اتصال
 email mail correo mailing ايميل بريد
 address located location directions direccion ubicacion endereco ubicados عنوان موقع
@@ -106,41 +106,49 @@ CONCEPTS: dict[str, str] = {
     for word in line.split()
 }
 
-PHRASES: tuple[tuple[str, str], ...] = (
-    (r"\b(gift|present) (card|voucher|certificate)s?\b", " §voucher "),
-    (r"\btarjetas? regalo\b", " §voucher "),
-    (r"\bmoney back\b", " §refund "),
-    (r"\be-?mail address\b", " §email "),
-    (r"\b(tele)?phone number\b", " §phone "),
-    (r"\bunited kingdom\b|\bgreat britain\b", " uk "),
-    (r"\beuropean union\b", " eu "),
-    (r"\bunited states\b", " usa "),
-    (r"\b(send|sent|give|ship) (\w+ )?back\b", " §return "),
-    (r"\breturn(s|ed|ing)?\b", " §return "),
-    (r"\bwi fi\b", " §wifi "),
-    (r"\bpicked up\b|\bpick(s|ing)? up\b|\bpick-up\b|\bcollect(s|ed|ion|ing)?\b", " §collect "),
-    (r"\bno charge\b|\bfree of charge\b|\bfor free\b", " free "),
-    (r"\bin advance\b|\bahead\b|\bbeforehand\b", " ahead "),
+PHRASES: tuple[tuple[str, str, str], ...] = (
+    ("card|voucher|certificate", r"\b(gift|present) (card|voucher|certificate)s?\b", " §voucher "),
+    ("regalo", r"\btarjetas? regalo\b", " §voucher "),
+    ("money back", r"\bmoney back\b", " §refund "),
+    ("mail address", r"\be-?mail address\b", " §email "),
+    ("phone number", r"\b(tele)?phone number\b", " §phone "),
+    ("united kingdom|great britain", r"\bunited kingdom\b|\bgreat britain\b", " uk "),
+    ("european union", r"\beuropean union\b", " eu "),
+    ("united states", r"\bunited states\b", " usa "),
+    (" back", r"\b(send|sent|give|ship) (\w+ )?back\b", " §return "),
+    ("return", r"\breturn(s|ed|ing)?\b", " §return "),
+    ("wi fi", r"\bwi fi\b", " §wifi "),
+    ("pick|collect", r"\bpick(s|ed|ing)?[ -]up\b|\bcollect(s|ed|ion|ing)?\b", " §collect "),
+    ("free|charge", r"\bno charge\b|\bfree of charge\b|\bfor free\b", " free "),
+    ("times", r"(?<!many )\btimes\b", " §hours "),
+    ("advance|beforehand", r"\bin advance\b|\bbeforehand\b", " ahead "),
 )
-"""Pattern and what stands for it, in passages and questions."""
+"""Texts of which one must be there (a quick look), a pattern, what replaces it; in passages and questions."""
 
-QUESTION_PHRASES: tuple[tuple[str, str], ...] = (
+QUESTION_PHRASES: tuple[tuple[str, str, str], ...] = (
     (
+        "how much|how expensive",
         r"\bhow much (?=is|are|does|do|did|for|to|would|will|the|an?\b|it\b|you\b)|\bhow expensive\b",
         " §price ",
     ),
-    (r"^how much\W*$", " §price "),
-    (r"\b(do|would|will|did) you charge\b|\bis the charge\b", " §price "),
-    (r"\bcuanto (vale|es|sale|cobran|cobrais)\b|\bquanto (e|fica|sai)\b|\bبكم\b", " §price "),
-    (r"\bwhat time\b|\ba que hora\b|\bque horas\b", " §hours "),
+    ("how much", r"^how much\W*$", " §price "),
+    ("charge", r"\b(do|would|will|did) you charge\b|\bis the charge\b", " §price "),
     (
+        "cuanto|quanto|بكم",
+        r"\bcuanto (vale|es|sale|cobran|cobrais)\b|\bquanto (e|fica|sai)\b|\bبكم\b",
+        " §price ",
+    ),
+    ("time|hora", r"\bwhat time\b|\ba que hora\b|\bque horas\b", " §hours "),
+    (
+        "where|how",
         r"\bwhere are you\b|\bwhere is (the|your) \w+|\bwhere can i find you\b"
         r"|\bhow (do|can) i get (there|to you)\b",
         " §address ",
     ),
-    (r"\bdonde (esta|estan|estais|queda)\b|\bonde (fica|ficam|estao)\b", " §address "),
-    (r"\bhow old\b|\bminimum age\b|\bdesde que edad\b", " §old "),
+    ("donde|onde", r"\bdonde (esta|estan|estais|queda)\b|\bonde (fica|ficam|estao)\b", " §address "),
+    ("old|age|edad", r"\bhow old\b|\bminimum age\b|\bdesde que edad\b", " §old "),
 )
+"""The same, in questions only."""
 
 VALUES: tuple[tuple[str, str], ...] = (
     ("price", r"[€$£¥]\s?\d|\d\s?(?:€|\$|£|eur|usd|gbp|euros?|dollars?|pounds?|reais)\b|\d\s?€|R\$"),

@@ -22,10 +22,17 @@ from brain.vocabulary import (
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*(?:-[^\W_]+(?:['’][^\W_]+)*)*|§\w+")
 _ARABIC = str.maketrans({"ى": "ي", "ة": "ه", "ـ": None, "ٱ": "ا"})
+# The accents of Latin, Greek and Cyrillic letters, and the vowel and other signs of Arabic and Hebrew.
+_COMBINING = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u20d0-\u20ff]"
+)
 _LATIN_DOUBLED = re.compile(r"([bdfgmnprt])\1$")
 _VALUES = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in VALUES)
-_PHRASES = tuple((re.compile(pattern), term) for pattern, term in PHRASES)
-_ASKED = tuple((re.compile(pattern), term) for pattern, term in QUESTION_PHRASES)
+_PHRASES = tuple((guards.split("|"), re.compile(pattern), term) for guards, pattern, term in PHRASES)
+_ASKED = tuple((guards.split("|"), re.compile(pattern), term) for guards, pattern, term in QUESTION_PHRASES)
+
+
+_Phrase = tuple[list[str], re.Pattern[str], str]
 
 
 def fold(text: str) -> str:
@@ -33,7 +40,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     split = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in split if not unicodedata.combining(char)).translate(_ARABIC)
+    return _COMBINING.sub("", split).translate(_ARABIC)
 
 
 def terms(text: str) -> list[str]:
@@ -65,9 +72,10 @@ def content_words(text: str) -> list[str]:
     return list(dict.fromkeys(word for word, _ in _words(fold(text), ())))
 
 
-def _words(folded: str, phrases: Iterable[tuple[re.Pattern[str], str]]) -> list[tuple[str, tuple[str, ...]]]:
-    for pattern, term in phrases:
-        folded = pattern.sub(term, folded)
+def _words(folded: str, phrases: Iterable[_Phrase]) -> list[tuple[str, tuple[str, ...]]]:
+    for guards, pattern, term in phrases:
+        if any(guard in folded for guard in guards):
+            folded = pattern.sub(term, folded)
     return [(word.lstrip("§"), own) for word in _WORD.findall(folded) if (own := _expand(word))]
 
 
@@ -103,7 +111,7 @@ def _expand(word: str) -> tuple[str, ...]:
 def _concept(word: str) -> str:
     """The word's concept if it, or its stem, has one; else its stem."""
     root = stem(word)
-    return CONCEPTS.get(word) or CONCEPTS.get(root) or root
+    return CONCEPTS.get(word) or _BY_STEM.get(root) or root
 
 
 def stem(word: str) -> str:
@@ -136,3 +144,7 @@ def _stem_arabic(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word
+
+
+# Below the functions that it needs: a constant, the concepts by the stems of their words.
+_BY_STEM = {stem(word): concept for word, concept in CONCEPTS.items()}

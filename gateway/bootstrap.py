@@ -100,7 +100,7 @@ async def build(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Gateway]:
     """A gateway over a store: everything built, nothing running yet."""
-    connector = aiohttp.TCPConnector(limit=128, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=30)
+    connector = aiohttp.TCPConnector(limit=128, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=15)
     timeout = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5)
     # DummyCookieJar: a provider's cookies belong to nobody. auto_decompress stays; only verified providers answer.
     async with aiohttp.ClientSession(
@@ -153,6 +153,8 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(gateway.work.run(gateway.turns.handle), name="work"),
         asyncio.create_task(gateway.sweeper.run(), name="sweeper"),
         asyncio.create_task(gateway.store.directory.follow(), name="directory"),
+        # Loading the model takes seconds: not the first customer's.
+        asyncio.create_task(_warmed(gateway.embedder), name="embedder"),
     ]
     try:
         yield
@@ -162,6 +164,10 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _warmed(embedder: Embedder) -> None:
+    await embedder.embed(["opening hours"])
 
 
 @asynccontextmanager

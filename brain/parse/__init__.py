@@ -119,4 +119,4 @@ def _check_label(kind: str, data: bytes) -> None:
     if kind in ("text", "csv") and head[:15].lower().startswith((b"<!doctype html", b"<html")):
         raise Refused("This is a web page under another name. Rename it to .html and add it again.")
     if kind != "pdf" and looks_binary(data):
-        raise Refused(f"This isn't a text file. Use {READABLE}.")
+        raise Refused("This isn't a text file, or it is in an old encoding. Save it as text in UTF-8.")

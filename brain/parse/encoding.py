@@ -22,11 +22,8 @@ def decode(data: bytes) -> str:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return clean(data[len(mark) :].decode(name, errors="replace"))
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", errors="replace")
-    return clean(text)
+    text = _utf8(data)
+    return clean(data.decode("cp1252", errors="replace") if text is None else text)
 
 
 def clean(text: str) -> str:
@@ -53,10 +50,17 @@ def looks_binary(data: bytes) -> bool:
     controls = sum(sample.count(bytes([byte])) for byte in (*range(9), *range(14, 32), 127))
     if controls > len(sample) * 0.01:
         return True
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        # Prose in Windows-1252 is mostly ASCII; a picture or another alphabet's code page is not.
-        high = sum(byte > 127 for byte in sample)
-        return high > len(sample) * 0.3
-    return False
+    if _utf8(data) is not None:
+        return False
+    # Prose in Windows-1252 is mostly ASCII; a picture or another alphabet's code page is not.
+    return sum(byte > 127 for byte in sample) > len(sample) * 0.3
+
+
+def _utf8(data: bytes) -> str | None:
+    """The text, if the bytes are UTF-8, but for a few broken characters, which are left out."""
+    text = data.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    if not broken:
+        return text
+    whole = sum(char > "\x7f" for char in text) - broken
+    return text.replace("\ufffd", "") if broken * 20 <= whole else None

@@ -27,7 +27,8 @@ class Decision:
     page: str = PAGE
 
 
-def _later(text: str, wait: float) -> Decision:
+def _later(text: str, wait: float | None = None) -> Decision:
+    """Again later. A wait holds up the whole number, so only what concerns the whole number has one."""
     return Decision(text, retryable=True, wait=wait)
 
 
@@ -52,22 +53,27 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     133010: _off("The phone number is not registered with the Cloud API."),
     # Too much, too fast: the message itself is fine.
     4: _later("The app made too many calls.", 60),
+    613: _later("The app made too many calls of one kind.", 60),
     80007: _later("The business account reached its rate limit.", 60),
     130429: _later("The phone number reached its sending rate.", 5),
     131048: _later("WhatsApp limits this number because its messages were blocked or reported.", 3600),
-    131056: _later("Too many messages to this one customer in a short time.", 6),
+    131056: _later("Too many messages to this one customer in a short time."),
     131064: _later("The account reached its limit because of how its templates were classified.", 3600),
     133016: _later("The number was registered or deregistered too often.", 3600),
     # Faults on their side.
-    1: _later("WhatsApp had an unknown fault.", 10),
-    2: _later("WhatsApp is overloaded or down for the moment.", 10),
-    131000: _later("WhatsApp had an unknown fault.", 10),
-    131016: _later("A part of WhatsApp is not available for the moment.", 10),
+    1: _later("WhatsApp had an unknown fault."),
+    2: _later("WhatsApp is overloaded or down for the moment."),
+    131000: _later("WhatsApp had an unknown fault."),
+    131016: _later("A part of WhatsApp is not available for the moment."),
     131057: _later("The business account is in maintenance.", 300),
-    133004: _later("WhatsApp's server is not available for the moment.", 10),
-    135000: _later("WhatsApp could not process the message.", 10),
+    2494100: _later("The phone number is in maintenance.", 300),
+    133004: _later("WhatsApp's server is not available for the moment."),
+    135000: _later("WhatsApp could not process the message."),
     130472: Decision("WhatsApp did not send the message: the customer is in an experiment."),
     # The recipient.
+    131020: Decision("The group has no other members."),
+    131041: Decision("The group does not exist, or the number is not a member."),
+    131059: Decision("The list of groups has to be read from its start again."),
     131021: Decision("The sender and the recipient are the same number."),
     131026: Decision("WhatsApp cannot deliver to this customer: no account, an old app, or they blocked us."),
     131030: Decision("The recipient is not on the test number's list of recipients."),
@@ -82,7 +88,7 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     131008: Decision("The message lacks a value that WhatsApp requires."),
     131009: Decision("A value in the message is not valid."),
     131051: Decision("WhatsApp does not support this kind of message."),
-    131052: _later("WhatsApp could not fetch the file that the customer sent.", 10),
+    131052: _later("WhatsApp could not fetch the file that the customer sent."),
     131053: Decision("WhatsApp could not take the file of the message."),
     131055: Decision("This way of sending is not allowed for the message."),
     # The account's standing.
@@ -104,13 +110,18 @@ DECISIONS: Final[Mapping[int, Decision]] = {
 }
 """By code. Sentences are for the business's own people and say nothing of the message."""
 
-_RANGES: Final[tuple[tuple[int, int, Decision], ...]] = (
+RANGES: Final[tuple[tuple[int, int, Decision], ...]] = (
     (200, 299, _off("The app's permission was not granted or was removed.")),
+    (131200, 131299, Decision("WhatsApp did not accept a group's message or change.")),
     (132000, 132999, Decision("WhatsApp did not accept the template.")),
     (133000, 133999, Decision("The phone number's registration has a problem.")),
     (138000, 138999, Decision("WhatsApp did not accept the call.")),
     (139000, 139999, Decision("WhatsApp did not accept the change of a form (flow) or of a block list.")),
+    (147000, 147999, Decision("WhatsApp did not accept the username.")),
+    (2388000, 2388999, Decision("WhatsApp did not accept a new template or a number's move.")),
+    (2494160, 2494199, Decision("WhatsApp did not accept the sign-up.")),
 )
+"""By first and last code, for what has no row of its own: most of these no message can lead to."""
 
 _MISSING_OBJECT: Final = 33
 """Subcode of 100: the phone number id does not exist, or not for this token."""
@@ -124,7 +135,7 @@ def decision(code: int, subcode: int = 0) -> Decision:
 
 
 def _ranges(code: int) -> Iterator[Decision]:
-    return (known for first, last, known in _RANGES if first <= code <= last)
+    return (known for first, last, known in RANGES if first <= code <= last)
 
 
 def failure(code: str) -> Failure:

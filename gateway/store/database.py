@@ -32,13 +32,14 @@ DEFAULT_NAME = "parley"
 
 
 class RoundTrips(CommandListener):
-    """Counts commands by name: the budget of an exchange is measured with it."""
+    """Counts commands by name and collection (`update messages`): the budget of an exchange is measured with it."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
     def started(self, event: CommandStartedEvent) -> None:
-        self.counts[event.command_name] = self.counts.get(event.command_name, 0) + 1
+        name = f"{event.command_name} {event.command[event.command_name]}"
+        self.counts[name] = self.counts.get(name, 0) + 1
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         pass

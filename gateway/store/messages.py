@@ -215,11 +215,13 @@ class Messages:
             which["status"] = {"$lt": int(Status.DELIVERED)}
         change["$max"] = {"status": int(receipt.status)}
         change["$min"] = {f"times.{receipt.status.label}": receipt.at}
-        change["$set"] = {"provider_id": receipt.provider_id}
-        if receipt.failure:
-            change["$set"]["failure"] = _failure(receipt.failure)
-        if receipt.detail:
-            change["$set"]["detail"] = receipt.detail
+        told = {
+            "provider_id": receipt.provider_id or None,
+            "failure": _failure(receipt.failure) if receipt.failure else None,
+            "detail": receipt.detail,
+        }
+        if known := {k: v for k, v in told.items() if v is not None}:
+            change["$set"] = known
         async with guarded():
             if (await self._messages.update_one(which, change)).matched_count:
                 return True

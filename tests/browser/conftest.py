@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +106,15 @@ class Chat:
 
     def visit(self, address: str) -> "Chat":
         self.page.goto(address)
+        return self
+
+    def visit_frozen(self, address: str) -> "Chat":
+        """Visits, then stops the page's clock: from here only `page.clock.run_for` moves it."""
+        start = datetime(2026, 11, 20, 9, tzinfo=UTC)
+        self.page.clock.install(time=start)
+        self.page.goto(address)
+        expect(self.launcher).to_be_visible()
+        self.page.clock.pause_at(start + timedelta(minutes=2))
         return self
 
     def open(self) -> "Chat":

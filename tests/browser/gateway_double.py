@@ -74,6 +74,7 @@ class GatewayDouble:
         self.refuse: int | None = None
         self.lose_acks = False
         self.mute = False
+        self.hang_up = False
         self.reject: Json | None = None
         self.on_send: Callable[[Visitor, Json], None] | None = None
         self.visitors: dict[str, Visitor] = {}
@@ -229,7 +230,8 @@ class GatewayDouble:
         return web.Response(text=(FOLDER / "demo.css").read_text(encoding="utf-8"), content_type="text/css")
 
     async def _avatar(self, request: web.Request) -> web.Response:
-        svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="#fc6" d="M0 0h9v9H0Z"/></svg>'
+        shape = '<path fill="#fc6" d="M0 0h9v9H0Z"/>'
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{shape}</svg>'
         return web.Response(text=svg, content_type="image/svg+xml")
 
     async def _script(self, request: web.Request) -> web.Response:
@@ -281,6 +283,9 @@ class GatewayDouble:
         socket = web.WebSocketResponse(protocols=["parley.v1"], compress=False)
         await socket.prepare(request)
         await socket.send_json({"t": "hello", "conversation": "cv_1", "now": "2026-11-20T10:00:00Z"})
+        if self.hang_up:
+            await socket.close(code=1011)
+            return socket
         recent: list[float] = []
         try:
             async for incoming in socket:

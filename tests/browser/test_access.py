@@ -1,6 +1,7 @@
 """For everybody: keyboard, screen reader, right-to-left, reduced motion, phone and desktop."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,8 @@ def test_motion_only_where_it_is_welcome(
     expect(chat.page.locator(".typing")).to_be_visible()
     moving = chat.page.locator("parley-chat *").evaluate_all(
         """nodes => nodes.filter((node) => {
-          const style = getComputedStyle(node);
-          return style.animationName !== "none" || style.transitionDuration.split(", ").some((time) => time !== "0s");
+          const { animationName, transitionDuration } = getComputedStyle(node);
+          return animationName !== "none" || transitionDuration.split(", ").some((time) => time !== "0s");
         }).length"""
     )
     assert (moving == 0) is (motion == "reduce")
@@ -191,7 +192,7 @@ def test_a_phone_gets_the_whole_screen(new_context: NewContext, gateway: Gateway
     assert chat.panel.bounding_box() == {"x": 0, "y": 0, **PHONE}
     # The keyboard takes its part of the screen; the composer stays above it.
     chat.page.set_viewport_size({"width": 390, "height": 500})
-    expect(chat.page.locator(".root")).to_have_attribute("style", __import__("re").compile("--height: 500px"))
+    expect(chat.page.locator(".root")).to_have_attribute("style", re.compile("--height: 500px"))
     box = chat.input.bounding_box()
     assert box and box["y"] + box["height"] <= 500
     chat.page.get_by_role("button", name="Close chat").first.tap()

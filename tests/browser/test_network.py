@@ -1,5 +1,6 @@
-"""What the widget does when the network, the gateway or another tab gets in the way. Nothing said is lost or doubled."""
+"""What the widget does when network, gateway or another tab fails it. Nothing said is lost or doubled."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Chat, NewContext
@@ -69,10 +70,7 @@ def test_a_lost_acknowledgement_doubles_nothing(chat: Chat, gateway: GatewayDoub
 
 
 def test_an_acknowledgement_that_never_comes_is_asked_for_again(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.clock.install()
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     gateway.wait_connected()
     gateway.lose_acks = True
     chat.write("hello?")
@@ -88,6 +86,7 @@ def test_an_acknowledgement_that_never_comes_is_asked_for_again(chat: Chat, gate
 def test_repeats_are_dropped_and_order_is_by_seq(chat: Chat, gateway: GatewayDouble) -> None:
     chat.visit(gateway.page()).open()
     gateway.wait_connected()
+    chat.page.evaluate("window.events = []; Parley.on('message', ({ text }) => events.push(text)); 0")
     first = gateway.say("first")
     visitor = gateway.visitor()
     second = visitor.add("bot", {"type": "text", "text": "second"})
@@ -98,6 +97,7 @@ def test_repeats_are_dropped_and_order_is_by_seq(chat: Chat, gateway: GatewayDou
     gateway.say("last")
     expect(chat.bubble("last")).to_be_visible()
     assert chat.texts() == [GREETING, "first", "second", "third", "last"]
+    assert chat.page.evaluate("events") == ["first", "third", "second", "last"]
 
 
 def test_what_was_missed_is_fetched_after_a_cut(chat: Chat, gateway: GatewayDouble) -> None:
@@ -180,39 +180,49 @@ def test_the_queue_is_bounded(chat: Chat, gateway: GatewayDouble) -> None:
 
 
 def test_a_silent_network_is_noticed(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.clock.install()
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     gateway.wait_connected()
     chat.page.clock.run_for(25_100)
     gateway.wait(lambda: len(gateway.of("ping")) == 1, "a ping")
     gateway.say("alive")
     expect(chat.bubble("alive")).to_be_visible()
-    gateway.mute = True
+    gateway.mute, gateway.refuse = True, 503
     chat.page.clock.run_for(25_100)
     gateway.wait(lambda: len(gateway.of("ping")) == 2, "a second ping")
     chat.page.clock.run_for(10_100)
     expect(chat.banner).to_contain_text("Reconnecting…")
-    gateway.mute = False
-    chat.page.clock.run_for(1000)
+    gateway.mute, gateway.refuse = False, None
+    chat.page.evaluate("dispatchEvent(new Event('online'))")
     expect(chat.banner).to_be_empty()
     gateway.wait(lambda: len(gateway.of("resume")) == 2, "a second resume")
 
 
-def test_tries_grow_apart_and_a_return_hurries(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.add_init_script("Math.random = () => 0.999")
-    chat.page.clock.install()
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["no session", "socket closed at once"])
+def test_tries_grow_apart(chat: Chat, gateway: GatewayDouble, hangs_up: bool) -> None:
+    waits = [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]
+    # The longest that chance allows, noted and cut short.
+    chat.page.add_init_script(
+        f"""window.waits = [];
+        Math.random = () => 1;
+        const wait = setTimeout;
+        window.setTimeout = (run, time) => {{
+          if (!{waits}.includes(time)) return wait(run, time);
+          window.waits.push(time);
+          return wait(run, 1);
+        }};"""
+    )
+    gateway.hang_up, gateway.refuse = hangs_up, None if hangs_up else 503
+    chat.visit(gateway.page(open="1"))
+    chat.page.wait_for_function(f"window.waits.length >= {len(waits)}")
+    assert chat.page.evaluate(f"window.waits.slice(0, {len(waits)})") == waits
+
+
+def test_coming_back_online_hurries(chat: Chat, gateway: GatewayDouble) -> None:
     gateway.refuse = 503
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     expect(chat.banner).to_contain_text("Reconnecting…")
-    made = len(gateway.sessions)
-    for wait in (0.5, 1, 2, 4, 8, 16, 30, 30):
-        made += 1
-        chat.page.clock.run_for(int(wait * 1000))
-        gateway.wait(lambda made=made: len(gateway.sessions) >= made, f"the try after {wait} s")  # type: ignore[misc]
-        with chat.page.expect_response("**/widget/session"):
-            made += 1
-            chat.page.evaluate("dispatchEvent(new Event('nothing'))")
+    gateway.refuse = None
+    # The clock stands still: no timer can be what connects.
+    chat.page.evaluate("dispatchEvent(new Event('online'))")
+    gateway.wait_connected()
+    expect(chat.banner).to_be_empty()

@@ -25,11 +25,8 @@ def test_an_unknown_site(chat: Chat, gateway: GatewayDouble) -> None:
 
 
 def test_too_many(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.clock.install()
     gateway.refuse = 429
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     expect(chat.banner).to_contain_text("Many people are writing at the moment.")
     made = len(gateway.sessions)
     gateway.refuse = None
@@ -74,10 +71,7 @@ def test_a_site_that_closes(chat: Chat, gateway: GatewayDouble) -> None:
 
 
 def test_slow_down_pauses_and_goes_on(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.clock.install()
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     gateway.wait_connected()
     gateway.reject = {"code": "slow_down", "text": "slow down"}
     chat.write("too quick")

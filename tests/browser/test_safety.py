@@ -165,7 +165,7 @@ def test_a_malformed_frame_breaks_nothing(chat: Chat, gateway: GatewayDouble) ->
 
 def test_the_pages_styles_and_shortcuts_stay_outside(chat: Chat, gateway: GatewayDouble) -> None:
     chat.visit(gateway.page())
-    chat.page.add_style_tag(content="parley-chat, div, button, * { display: none !important; color: red; }")
+    chat.page.add_style_tag(content="body * { display: none !important; color: red; }")
     chat.page.evaluate("addEventListener('keydown', () => (window.heard = true))")
     chat.open()
     chat.input.press("k")

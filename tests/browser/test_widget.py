@@ -108,6 +108,8 @@ def test_the_page_steers_the_chat(chat: Chat, gateway: GatewayDouble) -> None:
     expect(chat.badge).to_have_text("1")
     chat.page.evaluate("Parley.toggle(), Parley.close(), Parley.open()")
     expect(chat.badge).to_be_hidden()
+    chat.write("mine")
+    chat.page.wait_for_function("seen.some(([name, text]) => name === 'message' && text === 'mine')")
     seen = chat.page.evaluate("seen")
     events = [["open", None], ["message", "hello"], ["close", None], ["unread", 1], ["message", "again"]]
     assert [event for event in seen if event != ["unread", 0]][:5] == events
@@ -210,10 +212,7 @@ def test_a_form_is_cancelled(chat: Chat, gateway: GatewayDouble) -> None:
 
 
 def test_typing_on_both_sides(chat: Chat, gateway: GatewayDouble) -> None:
-    chat.page.clock.install()
-    chat.visit(gateway.page())
-    chat.page.clock.run_for(6000)
-    chat.open()
+    chat.visit_frozen(gateway.page()).open()
     gateway.wait_connected()
     gateway.send({"t": "typing", "on": True})
     expect(chat.page.locator(".typing")).to_contain_text("Typing…")

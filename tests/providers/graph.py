@@ -36,9 +36,9 @@ _PATH = re.compile(r"/v\d{1,2}\.\d/(\d{1,32})(/messages)?")
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One way to misbehave. `kind`: `status` answers with an HTTP status, `error` with a Graph error code,
-    `hang` never answers, `reset` cuts the connection unread, `drop` takes the message and then cuts it, `slow`
-    answers after `seconds`, `garbage` takes the message and answers with what is not JSON, `no_id` without
-    the id."""
+    `hang` never answers, `reset` cuts the connection unread, `drop` takes the message and then cuts it,
+    `slow` answers after `seconds`, `garbage` takes the message and answers with what is not JSON, `no_id`
+    without the id."""
 
     kind: Literal["status", "error", "hang", "reset", "drop", "slow", "garbage", "no_id"]
     status: int = 400

@@ -10,7 +10,7 @@ from pywa import errors as pywa_errors
 
 import channels.whatsapp
 from channels.kit import http_error, retry_after, transport_error
-from channels.whatsapp.errors import DECISIONS, UNMAPPED, decision, failure, send_error
+from channels.whatsapp.errors import DECISIONS, RANGES, UNMAPPED, Decision, decision, failure, send_error
 from tests.whatsapp.test_payloads import NOW
 
 README = (Path(channels.whatsapp.__file__).parent / "README.md").read_text()
@@ -30,16 +30,18 @@ def test_every_code_that_pywa_knows_is_mapped() -> None:
 
 def test_the_readme_lists_every_row() -> None:
     for code, row in DECISIONS.items():
-        assert f"| {code} | {effect(code)} | {row.text} |" in README
+        assert f"| {code} | {effect(row)} | {row.text} |" in README
+    for first, last, row in RANGES:
+        assert f"| {first}-{last} | {effect(row)} | {row.text} |" in README
 
 
-def effect(code: int) -> str:
-    row = DECISIONS[code]
+def effect(row: Decision) -> str:
     if row.disable_channel:
         return "channel off"
     if row.opt_out:
         return "opt out"
-    return f"again after {row.wait:g} s" if row.retryable else "failed"
+    wait = f" after {row.wait:g} s" if row.wait else ""
+    return f"again{wait}" if row.retryable else "failed"
 
 
 def answer(code: int, **more: object) -> dict[str, object]:
@@ -55,17 +57,17 @@ def answer(code: int, **more: object) -> dict[str, object]:
         (403, answer(230), False, None, True, False),
         (400, answer(100), False, None, False, False),
         (400, answer(100, error_subcode=33), False, None, True, False),
-        (400, answer(131056), True, 6, False, False),
+        (400, answer(131056), True, None, False, False),
         (400, answer(987654), True, None, False, False),
         (400, answer(100, is_transient=True), True, None, False, False),
         (401, answer(190, is_transient=True), False, None, True, False),
         (429, answer(4), True, 60, False, False),
-        (500, answer(131000), True, 10, False, False),
+        (500, answer(131000), True, None, False, False),
         (503, {}, True, None, False, False),
         (400, {}, False, None, False, False),
         (400, None, False, None, False, False),
         (400, {"error": "text"}, False, None, False, False),
-        (400, {"error": {"code": "131056"}}, True, 6, False, False),
+        (400, {"error": {"code": "130429"}}, True, 5, False, False),
         (400, {"error": {"code": [1]}}, False, None, False, False),
     ],
 )

@@ -1,6 +1,7 @@
 """Sending, against a Graph API that checks what it is sent and misbehaves when told."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,9 +9,8 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from pywa_async import WhatsApp
-from pywa_async.types import Button, SectionList
-from pywa_async.types.callback import Section, SectionRow
+from pywa_async.client import WhatsApp
+from pywa_async.types.callback import Button, Section, SectionList, SectionRow
 
 from channels.whatsapp import adapter as adapter_module
 from channels.whatsapp.adapter import API_VERSION, WhatsAppAdapter
@@ -29,14 +29,23 @@ YES_NO = (Choice("lead:yes", "Yes, please"), Choice("lead:no", "No, thanks"))
 ROWS = tuple(Choice(f"row{n}", f"Row {n}", "d" * 80 if n else None) for n in range(10))
 
 
+HOLA = Text("hola")
+
+
 @dataclass
 class Rig:
     graph: GraphStandIn
     adapter: WhatsAppAdapter
     session: aiohttp.ClientSession
 
-    async def send(self, content: Content = Text("hola"), channel: Channel = CHANNEL, **more: Any) -> str:
-        outgoing = Outgoing("m_1", "cv_1", more.pop("to", "34600111222"), content, **more)
+    async def send(
+        self,
+        content: Content = HOLA,
+        channel: Channel = CHANNEL,
+        to: str = "34600111222",
+        reply_to: str | None = None,
+    ) -> str:
+        outgoing = Outgoing("m_1", "cv_1", to, content, 1, NOW, reply_to=reply_to)
         return (await self.adapter.send(channel, outgoing)).provider_id
 
     async def fails(self, *args: Any, **more: Any) -> SendError:
@@ -98,7 +107,7 @@ async def test_people_without_a_number_are_written_to_by_their_scoped_id(rig: Ri
 
 @pytest.mark.parametrize("typing", [True, False])
 async def test_marking_as_read(rig: Rig, typing: bool) -> None:
-    await rig.adapter.mark_read(CHANNEL, "wamid.IN", typing)
+    await rig.adapter.mark_read(CHANNEL, "cv_1", "wamid.IN", typing)
     (seen,) = rig.graph.reads
     assert seen.body["message_id"] == "wamid.IN"
     assert ("typing_indicator" in seen.body) is typing
@@ -169,7 +178,7 @@ async def test_the_version_is_the_channels_or_the_newest(rig: Rig, configured: A
         (Fault.error(131047), "131047", False, "refused", None, False),
         (Fault.error(131050), "131050", False, "refused", None, False),
         (Fault.error(190, status=401), "190", False, "refused", None, False),
-        (Fault.error(2, status=500, is_transient=True), "2", True, "refused", 10.0, False),
+        (Fault.error(2, status=500, is_transient=True), "2", True, "refused", None, False),
         (Fault.error(5555), "5555", True, "refused", None, False),
         (Fault("reset"), "broken", True, "unknown", None, False),
         (Fault("drop"), "broken", True, "unknown", None, True),
@@ -262,18 +271,18 @@ async def test_pywa_agrees(content: Content, said: dict[str, Any]) -> None:
     bodies: list[dict[str, Any]] = []
 
     async def witness(request: httpx.Request) -> httpx.Response:
-        import json
-
         bodies.append(json.loads(request.content))
         assert request.url.path == f"/{API_VERSION}/{PHONE_ID}/messages"
-        return httpx.Response(200, json={"contacts": [{"wa_id": "1"}], "messages": [{"id": "wamid.1"}]})
+        return httpx.Response(
+            200, json={"contacts": [{"input": "1", "wa_id": "1"}], "messages": [{"id": "wamid.1"}]}
+        )
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(witness)) as session:
         client = WhatsApp(PHONE_ID, TOKEN, session=session, skip_duplicate_updates=False)
         await client.send_message(
             to="34600111222", reply_to_message_id="wamid.Q", tracker="m_1", sender=PHONE_ID, **said
         )
-    ours = payload(Outgoing("m_1", "cv_1", "34600111222", content, "wamid.Q"))
+    ours = payload(Outgoing("m_1", "cv_1", "34600111222", content, 1, NOW, reply_to="wamid.Q"))
     assert _bare(bodies[0]) == _bare(ours)
 
 

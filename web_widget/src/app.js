@@ -43,8 +43,8 @@ class Widget {
       more: () => this.#more(),
       choose: (entry, choice, event) => this.#choose(entry, choice, event),
       answer: (entry, values, cancelled) => this.#answer(entry, values, cancelled),
-      retry: (key) => this.#chat.retry(key),
-      remove: (key) => this.#chat.remove(key),
+      retry: (key) => this.#settle(() => this.#chat.retry(key)),
+      remove: (key) => this.#settle(() => this.#chat.remove(key)),
     });
     this.#chat = new Chat(
       this.#store,
@@ -155,7 +155,7 @@ class Widget {
   #hear(frame) {
     if (frame.t === "messages") this.#receive(frame);
     else if (frame.t === "message") this.#arrived(this.#chat.take([frame.message]));
-    else if (frame.t === "ack") this.#chat.stored(frame.id, frame.message);
+    else if (frame.t === "ack") this.#arrived(this.#chat.stored(frame.id, frame.message));
     else if (frame.t === "typing") this.#showTyping(frame.on === true);
     else if (frame.t === "error") this.#wrong(frame);
   }
@@ -166,6 +166,7 @@ class Widget {
     this.#chat.known = true;
     if (older || !resumed) this.#chat.more = more === true;
     const fresh = this.#chat.take(messages);
+    if (fresh.length) this.#store.set("talked", true);
     if (older) {
       this.#asked = false;
       return;
@@ -185,6 +186,7 @@ class Widget {
   #arrived(fresh) {
     const theirs = fresh.filter((message) => message.from !== "visitor");
     if (theirs.length) {
+      this.#store.set("talked", true);
       this.#view.log.showTyping(false);
       const away = !this.#view.isOpen || document.visibilityState !== "visible";
       if (away) this.#view.announce(this.#words.say("news"));
@@ -201,7 +203,7 @@ class Widget {
       this.#tell(this.#words.say("slow"));
       this.#chat.slowDown();
     } else if (id) this.#chat.refused(id, text);
-    else if (text) this.#tell(text);
+    else console.warn(`Parley: ${code}: ${text}`);
   }
 
   #showTyping(on) {
@@ -238,6 +240,12 @@ class Widget {
     const content = { type: "form_reply", values, to: entry.id };
     if (cancelled) content.cancelled = true;
     if (this.#say(content)) this.#view.log.answered();
+  }
+
+  // The pressed button goes away with what it was about.
+  #settle(act) {
+    act();
+    this.#view.log.node.focus({ preventScroll: true });
   }
 
   #more() {

@@ -58,7 +58,7 @@ export class Bubble {
     }
     this.node = el("div", { class: `msg ${system ? "system" : WHO[from] || "bot"}${entry.greeting ? " greeting" : ""}` }, system ? null : who, body);
     if (content.type === "buttons" && content.choices?.length) this.#addChoices(entry);
-    if (!system) this.node.append(this.#failed, el("p", { class: "meta" }, this.#time, this.#tick));
+    if (!system) this.node.append(this.#failed, el("p", { class: "meta" }, this.#time, from === "visitor" && this.#tick));
   }
 
   #addChoices(entry) {

@@ -96,10 +96,11 @@ export class Chat {
     return true;
   }
 
-  // The gateway stored what we said (or had it already).
+  // The gateway stored what we said (or had it already). Returns it if it is new to us.
   stored(id, message) {
-    this.take([{ ...message, client_id: id }]);
+    const fresh = this.take([{ ...message, client_id: id }]);
     this.pump();
+    return fresh;
   }
 
   // The gateway refused what we said: it stays, marked, until the visitor decides.

@@ -47,8 +47,10 @@ export class Connection {
 
   // Asks who we are; opens a socket only if somebody needs one.
   start(wanted) {
+    const first = wanted && !this.#wanted;
     this.#wanted ||= wanted;
-    this.#connect();
+    // A try that is already due keeps its time, whatever the visitor does meanwhile.
+    if (first || !this.#timer) this.#connect();
   }
 
   // True if the frame left. `room` is how many frames of the last 10 seconds may stand before it.
@@ -65,6 +67,7 @@ export class Connection {
     if (this.#busy || this.#socket || this.#over) return;
     this.#busy = true;
     clearTimeout(this.#timer);
+    this.#timer = 0;
     try {
       if (!this.#session || Date.now() - this.#session.at > TICKET_LIFE) await this.#ask();
       if (this.#wanted) this.#open();

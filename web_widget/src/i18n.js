@@ -175,7 +175,7 @@ export class Words {
     this.dir = this.language === "ar" ? "rtl" : "ltr";
     // The visitor's own region decides between 14:30 and 2:30 PM.
     const region = (navigator.languages || []).find((tag) => fit(tag) === this.language) || this.language;
-    this.#time = new Intl.DateTimeFormat(region, { hour: "numeric", minute: "2-digit" });
+    this.#time = new Intl.DateTimeFormat(region, { timeStyle: "short" });
     this.#full = new Intl.DateTimeFormat(region, { dateStyle: "full", timeStyle: "short" });
     this.#date = new Intl.DateTimeFormat(region, { weekday: "long", day: "numeric", month: "long" });
     this.#near = new Intl.RelativeTimeFormat(this.language, { numeric: "auto" });

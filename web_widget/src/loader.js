@@ -34,6 +34,7 @@ const start = (script) => {
       addEventListener("online", load, { once: true });
     };
     app.async = true;
+    app.nonce = script.nonce;
     app.src = url;
     document.head.append(app);
   };

@@ -50,7 +50,7 @@ export class Log {
       this.typing,
     );
     this.node.addEventListener("scroll", () => {
-      if (this.#near()) this.newer.hidden = true;
+      if (this.#near()) this.#hide(this.newer, true);
       if (this.node.scrollTop < 40 && !this.earlier.hidden) act.more();
     });
     // A phone's keyboard shrinks the panel; the last message stays in sight.
@@ -70,7 +70,14 @@ export class Log {
 
   bottom() {
     this.node.scrollTop = this.node.scrollHeight;
-    this.newer.hidden = true;
+    this.#hide(this.newer, true);
+  }
+
+  // A button that goes away hands the focus to the messages.
+  #hide(button, hidden) {
+    const held = hidden && this.node.getRootNode().activeElement === button;
+    button.hidden = hidden;
+    if (held) this.node.focus({ preventScroll: true });
   }
 
   // The sent form can no longer hold the focus; if it comes back with errors, its visitor is led to the first.
@@ -105,7 +112,7 @@ export class Log {
     const oldest = this.list.querySelector(".msg");
     this.list.setAttribute("aria-live", quiet ? "off" : "polite");
     this.#place(entries);
-    this.earlier.hidden = !more;
+    this.#hide(this.earlier, !more);
     const grewAbove = oldest && oldest !== this.list.querySelector(".msg");
     if (near || (fresh && last.from === "visitor")) this.bottom();
     else if (grewAbove) this.node.scrollTop = scrollTop + this.node.scrollHeight - scrollHeight;

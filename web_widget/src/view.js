@@ -165,6 +165,8 @@ export class View {
     const screen = window.visualViewport;
     if (!screen) return;
     const fit = () => {
+      // Zoomed in by the fingers, the panel keeps its size.
+      if (screen.scale > 1.01) return;
       this.#root?.style.setProperty("--height", Math.round(screen.height) + "px");
       this.#root?.style.setProperty("--top", Math.round(screen.offsetTop) + "px");
     };

@@ -1,0 +1,1 @@
+"""The benchmarks. Each figure is a ratio against a baseline of the same run, printed as a table."""

@@ -1,0 +1,83 @@
+"""The gateway as the benchmarks run it: `python -m tests.bench.gateway_process`, with DATA_DIR, WHATSAPP_API_URL and
+TENANTS (how many tenants, each with a WhatsApp number and a site). It prints `READY <url>`.
+
+The brain knows one thing, so that the core is measured and not retrieval, which has its own benchmark.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from aiohttp import web
+
+from gateway.bootstrap import build, listening, open_store, working
+from gateway.commands.serve import stopping
+from gateway.model.clock import system_clock
+from gateway.model.ports import Answer, Question
+from gateway.model.tenant import Channel, Tenant
+from gateway.ops.logging import configure
+from gateway.settings import load
+from gateway.store import Store
+from gateway.store.database import RoundTrips
+
+APP_SECRET = "bench-app-secret-0123456789"
+TOKEN = "EAAbenchtoken0123456789"
+
+
+class OneAnswer:
+    """Says the same to everything; with ECHO, what it was asked."""
+
+    async def answer(self, question: Question) -> Answer:
+        said = question.text if os.environ.get("ECHO") else "The shop is open from ten to six."
+        return Answer(True, said, by="bench")
+
+
+class NoEmbedder:
+    """No documents here, so no model to load."""
+
+    dimensions = 1
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+
+async def fill(store: Store, tenants: int) -> None:
+    there = len(await store.directory.tenants(tenants))
+    for n in range(there, tenants):
+        name, now = f"t{n}", system_clock()
+        await store.directory.add_tenant(Tenant(name, name, now))
+        secrets = {"access_token": TOKEN, "app_secret": APP_SECRET, "verify_token": "v" * 16}
+        number = Channel(f"ch_wa{n}", name, "whatsapp", str(10**12 + n), "number", now, secrets=secrets)
+        site = Channel(f"ch_web{n}", name, "web", f"ch_web{n}", "site", now, origins=("https://shop.example",))
+        await store.directory.add_channel(number)
+        await store.directory.add_channel(site)
+
+
+async def main() -> None:
+    settings = replace(load(os.environ), port=int(os.environ.get("PORT", "0")))
+    configure("ERROR", "json")
+    trips = RoundTrips() if os.environ.get("COUNT") else None
+    async with open_store(settings, listener=trips, say=lambda _: None) as store:
+        await fill(store, int(os.environ.get("TENANTS", "1")))
+        async with build(settings, store, brain=OneAnswer(), embedder=NoEmbedder()) as gateway:
+
+            async def counted(request: web.Request) -> web.Response:
+                return web.json_response(trips.counts if trips else {})
+
+            gateway.app.router.add_get("/_trips", counted)
+            # IDLE: receive only. The receive path is measured alone, and answers would compete for its database.
+            at_work = nullcontext() if os.environ.get("IDLE") else working(gateway)
+            async with at_work, listening(gateway.app, "127.0.0.1", settings.port) as port:
+                print(f"READY http://127.0.0.1:{port}", flush=True)
+                await stopping().wait()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
