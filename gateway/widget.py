@@ -45,6 +45,7 @@ class Widget:
             web.get("/widget/app.js", _serve(app, YEAR)),
             web.get("/demo.css", _serve(css, 300)),
             web.get("/demo", self.demo),
+            web.get("/favicon.ico", _no_icon),
         ]
 
     async def demo(self, request: web.Request) -> web.Response:
@@ -57,6 +58,11 @@ class Widget:
             content_type="text/html",
             headers={"Content-Security-Policy": _DEMO_POLICY.format(socket=socket), "Referrer-Policy": "strict-origin"},
         )
+
+
+async def _no_icon(request: web.Request) -> web.Response:
+    """Browsers ask for it unasked; an error in their console would worry somebody."""
+    return web.Response(status=204, headers={"Cache-Control": f"public, max-age={YEAR}"})
 
 
 def _file(body: bytes, kind: str) -> _File:
