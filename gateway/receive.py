@@ -48,7 +48,7 @@ class Receive:
         for kind in self._webhooks:
             for path in (f"/webhooks/{kind}/{{channel}}", f"/webhooks/{kind}"):
                 routes.append(web.get(path, self._challenge_of(kind), allow_head=False))
-                routes.append(web.post(path, self._events_of(kind)))
+                routes.append(web.post(path, self._events_of(kind), expect_handler=_expected))
         return routes
 
     def _challenge_of(self, kind: str) -> Handler:
@@ -72,15 +72,16 @@ class Receive:
                 )
                 return _refusal(error)
             except _Refused as error:
-                return _closing(error.status)
+                return await _hang_up(request, error.status)
             return web.Response()
 
         return events
 
     async def _receive(self, kind: str, request: web.Request) -> None:
         adapter = self._webhooks[kind]
+        _admit(request, signed=adapter.signature_header in request.headers)
         channel, secret = await self._secrets(kind, request.match_info.get("channel"), "app_secret")
-        body = await _raw(request, signed=adapter.signature_header in request.headers)
+        body = await _raw(request)
         adapter.verify(secret, {k.lower(): v for k, v in request.headers.items()}, body)
         if channel is not None:
             await self._take(channel, adapter.parse(channel, body))
@@ -122,14 +123,21 @@ class _Refused(Exception):
         self.status = status
 
 
-async def _raw(request: web.Request, signed: bool) -> bytes:
-    """The body's bytes, never more than the limit; an unsigned one is hardly read at all."""
+def _admit(request: web.Request, signed: bool) -> None:
+    """Refuse by the head alone, before anything is looked up or read. Raises _Refused."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise _Refused(415)
     if not signed:
         raise _Refused(401)
     if request.content_length is not None and request.content_length > MAX_BODY:
         raise _Refused(413)
+
+
+async def _raw(request: web.Request) -> bytes:
+    """The body's bytes, never more than the limit."""
+    if request.headers.get("Expect"):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     parts: list[bytes] = []
     size = 0
     async for part in request.content.iter_chunked(MAX_UNSIGNED):
@@ -152,8 +160,19 @@ def _refusal(error: Exception) -> web.Response:
             return web.Response(status=400)
 
 
-def _closing(status: int) -> web.Response:
+async def _expected(_: web.Request) -> None:
+    """A client that asks before it sends its body is told to go on where the body is read, and not before."""
+
+
+async def _hang_up(request: web.Request, status: int) -> web.Response:
+    """Answer without the body. What is left of a small one is passed over so that the answer arrives; with a
+    large or endless one the connection is cut, for the server would go on reading otherwise."""
     response = web.Response(status=status)
     response.force_close()
+    size = request.content_length
+    if not request.content.at_eof() and (size is None or size > MAX_UNSIGNED):
+        await response.prepare(request)
+        await response.write_eof()
+        request.protocol.force_close()
     return response
 

@@ -167,7 +167,8 @@ NewContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture
-def new_context(browser: Browser) -> Iterator[NewContext]:
+def new_context(browser: Browser, gateway: GatewayDouble) -> Iterator[NewContext]:
+    """Makes browser contexts; asks for the gateway so that it outlives them."""
     made: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:

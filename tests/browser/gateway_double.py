@@ -122,6 +122,9 @@ class GatewayDouble:
     async def _shutdown(self, runner: web.AppRunner) -> None:
         await self._close_all(1001)
         await runner.cleanup()
+        # Transports close in the loop's next turns; a loop that is closed before leaves their sockets open.
+        for _ in range(10):
+            await asyncio.sleep(0)
 
     # Addresses
 

@@ -5,6 +5,7 @@ import copy
 import gzip
 import hashlib
 import hmac
+import io
 import json
 import random
 import time
@@ -61,7 +62,7 @@ def text(body: str, wamid: str, sender: str = SENDER, name: str = "Sheena Nelson
 
 async def post(running: Running, body: bytes, path: str = "ch_wa", **headers: str) -> tuple[int, bytes]:
     url = f"{running.url}/webhooks/whatsapp/{path}".rstrip("/")
-    async with running.http.post(url, data=body, headers=headers) as answer:
+    async with running.http.post(url, data=io.BytesIO(body), headers=headers) as answer:
         return answer.status, await answer.read()
 
 
@@ -233,7 +234,6 @@ async def test_a_body_at_the_limit_is_taken(running: Running) -> None:
     body = json.dumps(one | {"padding": "x" * (MAX_BODY - 2_000)}).encode()
     assert len(body) <= MAX_BODY
     assert (await post(running, body, **signed(body, APP_SECRET)))[0] == 200
-    assert len(await running.conversations()) + len(running.brain.asked) >= 0
     await running.until(lambda: running.brain.asked == ["echo large"])
 
 
