@@ -25,7 +25,9 @@ class Registry:
     web: WebAdapter
 
 
-def build(settings: Settings, session: aiohttp.ClientSession, visitor_keys: tuple[bytes, ...], clock: Clock) -> Registry:
+def build(
+    settings: Settings, session: aiohttp.ClientSession, visitor_keys: tuple[bytes, ...], clock: Clock
+) -> Registry:
     web = WebAdapter(Hub(), Tokens(visitor_keys))
     webhooks: dict[str, WebhookAdapter] = {
         "whatsapp": WhatsAppAdapter(settings.whatsapp_api_url, session, clock),

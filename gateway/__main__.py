@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 the command could not do it, 2 wrong settings or wrong words.
 """
 
-# ruff: noqa: E402
 import os
 
 # Before numpy is imported anywhere: our matrices are small, and threads that wait for each other double their cost.

@@ -174,7 +174,9 @@ async def _warmed(embedder: Embedder) -> None:
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve HTTP; yields the port (a free one for 0)."""
     # A refused body is not read to its end: the connection is closed. No access log: it would hold addresses.
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=10)
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=10
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)

@@ -65,5 +65,3 @@ class Inbox:
             ),
             client_id=client_id,
         )
-
-

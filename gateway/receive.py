@@ -90,7 +90,9 @@ class Receive:
             try:
                 found = await self._store.directory.by_account(adapter.kind, account)
             except NotFound:
-                logger.bind(channel_kind=kind).warning("an app-wide webhook for an account that is not connected")
+                logger.bind(channel_kind=kind).warning(
+                    "an app-wide webhook for an account that is not connected"
+                )
                 continue
             await self._take(found, adapter.parse(found, body))
 
@@ -175,4 +177,3 @@ async def _hang_up(request: web.Request, status: int) -> web.Response:
         await response.write_eof()
         request.protocol.force_close()
     return response
-

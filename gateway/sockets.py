@@ -54,7 +54,13 @@ class Sockets:
     """The widget's routes."""
 
     def __init__(
-        self, store: Store, inbox: Inbox, adapter: WebAdapter, clock: Clock, monotonic: Monotonic, public_url: str
+        self,
+        store: Store,
+        inbox: Inbox,
+        adapter: WebAdapter,
+        clock: Clock,
+        monotonic: Monotonic,
+        public_url: str,
     ) -> None:
         self._store = store
         self._inbox = inbox
@@ -101,7 +107,11 @@ class Sockets:
         if not isinstance(asked, dict):
             return None
         site, token, language = asked.get("site"), asked.get("token"), asked.get("language")
-        if not isinstance(site, str) or not isinstance(token, str | None) or not isinstance(language, str | None):
+        if (
+            not isinstance(site, str)
+            or not isinstance(token, str | None)
+            or not isinstance(language, str | None)
+        ):
             return None
         return site, token, language
 
@@ -120,7 +130,9 @@ class Sockets:
             try:
                 visitor = tokens.read_visitor(token, channel.id, now)
             except NotAuthentic:
-                return problem(401, "token", "The visitor token is not valid (any more). Ask again without one.")
+                return problem(
+                    401, "token", "The visitor token is not valid (any more). Ask again without one."
+                )
         visitor, token = tokens.visitor(channel.id, now, visitor)
         tenant = await self._store.directory.tenant(channel.tenant)
         language = language_for(channel.site.language, wanted, tenant.language)
@@ -177,7 +189,9 @@ class Sockets:
     async def _admit(self, request: web.Request) -> _Visitor | web.Response:
         offered = [p.strip() for p in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            return problem(426, "upgrade", "This address is for the widget's socket.", headers={"Upgrade": "websocket"})
+            return problem(
+                426, "upgrade", "This address is for the widget's socket.", headers={"Upgrade": "websocket"}
+            )
         try:
             ticket = self._adapter.tokens.read_ticket(offered[1] if len(offered) == 2 else "", self._clock())
             channel = await self._site(ticket.site)
@@ -223,7 +237,9 @@ class Sockets:
                 frame = frames.read(incoming.data)
                 if len(heard) > FLOOD and now - heard[-FLOOD - 1] < FLOOD_SECONDS:
                     told = frame.id if isinstance(frame, frames.Send) else None
-                    raise frames.BadFrame("slow_down", "Too many frames at once; try again in a few seconds.", told)
+                    raise frames.BadFrame(
+                        "slow_down", "Too many frames at once; try again in a few seconds.", told
+                    )
                 await self._handle(visitor, line, frame)
             except frames.BadFrame as error:
                 line.put(_error(error))
@@ -270,7 +286,9 @@ class Sockets:
         line.put({"t": "ack", "id": frame.id, "message": shown})
         if new:
             self._hub.publish(visitor.conversation, {"t": "message", "message": shown}, but=line)
-        logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug("visitor message stored")
+        logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug(
+            "visitor message stored"
+        )
 
     async def close(self) -> None:
         """The server stops: every widget is told to come back."""

@@ -21,9 +21,9 @@ from gateway.model.content import Content, FormReply, Reply, Text, plain_text
 from gateway.model.conversation import Contact, Conversation, Lead, Pending
 from gateway.model.errors import SendError, Unavailable
 from gateway.model.message import Failure, Message, contact_id, stable_id
-from gateway.model.texts import unsupported
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
 from gateway.model.tenant import Channel, Tenant
+from gateway.model.texts import unsupported
 from gateway.store import Store, TenantStore
 from leads import flow
 from leads.state import Context, LeadState, Step
@@ -276,7 +276,11 @@ class Turns:
 
     async def _seen(self, channel: Channel, conversation: Conversation, message: Message) -> None:
         """Tell the customer that we have it and that an answer is coming. Nothing depends on it."""
-        if message.provider_id is None or conversation.owner != "bot" or isinstance(message.content, FormReply):
+        if (
+            message.provider_id is None
+            or conversation.owner != "bot"
+            or isinstance(message.content, FormReply)
+        ):
             return
         with contextlib.suppress(SendError, TimeoutError):
             async with asyncio.timeout(SEEN_SECONDS):

@@ -52,11 +52,16 @@ class Widget:
         """A page of an imaginary business with the widget on it."""
         await self._directory.channel(DEMO_SITE)  # NotFound where there is no demo
         socket = f"{'wss' if request.secure else 'ws'}://{request.host}"
-        page = self._demo.replace("{{site}}", DEMO_SITE).replace("{{origin}}", escape(f"{request.scheme}://{request.host}"))
+        page = self._demo.replace("{{site}}", DEMO_SITE).replace(
+            "{{origin}}", escape(f"{request.scheme}://{request.host}")
+        )
         return web.Response(
             text=page,
             content_type="text/html",
-            headers={"Content-Security-Policy": _DEMO_POLICY.format(socket=socket), "Referrer-Policy": "strict-origin"},
+            headers={
+                "Content-Security-Policy": _DEMO_POLICY.format(socket=socket),
+                "Referrer-Policy": "strict-origin",
+            },
         )
 
 
@@ -84,8 +89,8 @@ def _serve(file: _File, age: int) -> Callable[[web.Request], Awaitable[web.Respo
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         if packed:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=file.packed if packed else file.body, content_type=file.kind, headers=headers)
+        return web.Response(
+            body=file.packed if packed else file.body, content_type=file.kind, headers=headers
+        )
 
     return serve
-
-

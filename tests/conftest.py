@@ -152,14 +152,25 @@ async def make_whatsapp(
 ) -> Channel:
     kept = {"access_token": ACCESS_TOKEN, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN, **secrets}
     channel = Channel(
-        identifier, tenant, "whatsapp", account, "WhatsApp", system_clock(), config={"waba_id": WABA}, secrets=kept
+        identifier,
+        tenant,
+        "whatsapp",
+        account,
+        "WhatsApp",
+        system_clock(),
+        config={"waba_id": WABA},
+        secrets=kept,
     )
     await store.directory.add_channel(channel)
     return channel
 
 
 async def make_site(
-    store: Store, tenant: str = "acme", identifier: str = "ch_web", origins: tuple[str, ...] = (ORIGIN,), **site: Any
+    store: Store,
+    tenant: str = "acme",
+    identifier: str = "ch_web",
+    origins: tuple[str, ...] = (ORIGIN,),
+    **site: Any,
 ) -> Channel:
     channel = Channel(
         identifier, tenant, "web", identifier, "Site", system_clock(), origins=origins, site=Site(**site)
@@ -187,7 +198,9 @@ class Running:
         self, body: bytes, channel: str | None = "ch_wa", secret: str = APP_SECRET, **headers: str
     ) -> int:
         path = f"/webhooks/whatsapp/{channel}" if channel else "/webhooks/whatsapp"
-        async with self.http.post(self.url + path, data=body, headers={**signed(body, secret), **headers}) as answer:
+        async with self.http.post(
+            self.url + path, data=body, headers={**signed(body, secret), **headers}
+        ) as answer:
             return answer.status
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -223,7 +236,9 @@ async def serving(
     async with AsyncExitStack() as stack:
         # A scripted brain needs no model.
         embedder = NoEmbedder() if brain is not None else None
-        gateway = await stack.enter_async_context(build(settings, store, clock, brain=brain, embedder=embedder))
+        gateway = await stack.enter_async_context(
+            build(settings, store, clock, brain=brain, embedder=embedder)
+        )
         await stack.enter_async_context(working(gateway))
         port = await stack.enter_async_context(listening(gateway.app, "127.0.0.1", 0))
         yield gateway, f"http://127.0.0.1:{port}"

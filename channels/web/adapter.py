@@ -1,12 +1,11 @@
 """The web channel: to send is to publish to the visitor's open sockets. Whoever is away reads it from the store."""
 
-from gateway.model.capabilities import Capabilities
-from gateway.model.ports import Outgoing, Sent
-from gateway.model.tenant import Channel, ChannelKind
-
 from channels.web import frames
 from channels.web.hub import Hub
 from channels.web.tokens import Tokens
+from gateway.model.capabilities import Capabilities
+from gateway.model.ports import Outgoing, Sent
+from gateway.model.tenant import Channel, ChannelKind
 
 CAPABILITIES = Capabilities(
     text_length=8000,
@@ -50,5 +49,3 @@ def language_for(fixed: str | None, wanted: str | None, default: str) -> str:
         if short in LANGUAGES:
             return short
     return "en"
-
-

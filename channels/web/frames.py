@@ -34,7 +34,9 @@ class _Reply(_Strict):
 
 class _FormReply(_Strict):
     type: Literal["form_reply"]
-    values: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=12_000)]] = Field(max_length=32)
+    values: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=12_000)]] = Field(
+        max_length=32
+    )
     to: str | None = Field(default=None, max_length=64)
     cancelled: bool = False
 
@@ -95,7 +97,11 @@ def read(raw: str) -> ClientFrame:
     try:
         return _client.validate_python(found)
     except (ValidationError, RecursionError) as error:
-        first = error.errors(include_input=False, include_url=False)[0] if isinstance(error, ValidationError) else None
+        first = (
+            error.errors(include_input=False, include_url=False)[0]
+            if isinstance(error, ValidationError)
+            else None
+        )
         where = ".".join(str(p) for p in first["loc"]) if first else "frame"
         told = found.get("id") if isinstance(found, dict) else None
         answers = told if isinstance(told, str) and len(told) <= 64 else None

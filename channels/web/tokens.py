@@ -51,7 +51,9 @@ class Tokens:
         claims = self._verify("ticket", token, "socket", now)
         expires = datetime.fromtimestamp(claims["exp"], tz=now.tzinfo) + LEEWAY
         try:
-            return Ticket(str(claims["jti"]), str(claims["sub"]), str(claims["site"]), str(claims["lang"]), expires)
+            return Ticket(
+                str(claims["jti"]), str(claims["sub"]), str(claims["site"]), str(claims["lang"]), expires
+            )
         except KeyError:
             raise NotAuthentic from None
 
@@ -69,7 +71,11 @@ class Tokens:
                     key,
                     algorithms=["HS256"],
                     audience=f"parley/{kind}/{audience}",
-                    options={"require": ["exp", "iat", "aud", "sub"], "verify_exp": False, "verify_iat": False},
+                    options={
+                        "require": ["exp", "iat", "aud", "sub"],
+                        "verify_exp": False,
+                        "verify_iat": False,
+                    },
                 )
             except jwt.InvalidSignatureError:
                 continue
@@ -77,7 +83,10 @@ class Tokens:
                 break
             # Times are checked here, against the injected clock.
             moment = now.timestamp()
-            if claims["iat"] - LEEWAY.total_seconds() > moment or claims["exp"] + LEEWAY.total_seconds() <= moment:
+            if (
+                claims["iat"] - LEEWAY.total_seconds() > moment
+                or claims["exp"] + LEEWAY.total_seconds() <= moment
+            ):
                 break
             return claims
         raise NotAuthentic

@@ -71,7 +71,9 @@ async def read_json(request: web.Request) -> Any:
 def document(operations: Sequence[Operation], server: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document of all operations."""
     models = {m for o in operations for m in (o.answer, o.body) if m is not None} | {Problem}
-    adapters = [(m.__name__, "serialization", TypeAdapter(m)) for m in sorted(models, key=lambda m: m.__name__)]
+    adapters = [
+        (m.__name__, "serialization", TypeAdapter(m)) for m in sorted(models, key=lambda m: m.__name__)
+    ]
     _, schemas = TypeAdapter.json_schemas(
         adapters,  # type: ignore[arg-type]
         ref_template="#/components/schemas/{model}",
@@ -120,7 +122,10 @@ def _described(operation: Operation) -> dict[str, Any]:
         + _query_parameters(operation.query),
         "responses": {
             **_success(operation.answer),
-            **{s: _problem(t) for s, t in (("401", "No valid key"), ("404", "No such id"), ("422", "Wrong fields"))},
+            **{
+                s: _problem(t)
+                for s, t in (("401", "No valid key"), ("404", "No such id"), ("422", "Wrong fields"))
+            },
         },
     }
     if operation.body is not None:
@@ -139,7 +144,8 @@ def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
     schema = model.model_json_schema()
     required = schema.get("required", [])
     return [
-        {"name": n, "in": "query", "required": n in required, "schema": s} for n, s in schema["properties"].items()
+        {"name": n, "in": "query", "required": n in required, "schema": s}
+        for n, s in schema["properties"].items()
     ]
 
 

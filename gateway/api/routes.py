@@ -69,7 +69,11 @@ class Api:
     def _handler(self, operation: Operation) -> Handler:
         async def handle(request: web.Request) -> web.Response:
             scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-            key = await self._store.access.key(secret.strip()) if scheme.lower() == "bearer" and secret else None
+            key = (
+                await self._store.access.key(secret.strip())
+                if scheme.lower() == "bearer" and secret
+                else None
+            )
             if key is None:
                 return problem(
                     401, "key", "Send a key: Authorization: Bearer KEY. `key create` makes one.",
@@ -80,7 +84,9 @@ class Api:
                 if operation.query is not None:
                     values["query"] = checked(operation.query, dict(request.query), "query")
                 elif request.query:
-                    raise BadRequest([{"field": f"query.{n}", "expected": "no such parameter"} for n in request.query])
+                    raise BadRequest(
+                        [{"field": f"query.{n}", "expected": "no such parameter"} for n in request.query]
+                    )
                 if operation.body is not None:
                     values["body"] = checked(operation.body, await read_json(request), "body")
             except BadRequest as error:
@@ -89,7 +95,9 @@ class Api:
             if answer is None:
                 return web.Response(status=204)
             return web.Response(
-                text=answer.model_dump_json(), content_type="application/json", headers={"Cache-Control": "no-store"}
+                text=answer.model_dump_json(),
+                content_type="application/json",
+                headers={"Cache-Control": "no-store"},
             )
 
         return handle
@@ -97,7 +105,9 @@ class Api:
     async def list_conversations(self, tenant: str, query: shapes.PageQuery) -> shapes.ConversationPage:
         """Conversations by their last message, newest first."""
         page = await self._store.of(tenant).conversations.recent(query.before, self._clock(), query.limit)
-        return shapes.ConversationPage(items=[shapes.ConversationShape.of(c) for c in page.items], next=page.next)
+        return shapes.ConversationPage(
+            items=[shapes.ConversationShape.of(c) for c in page.items], next=page.next
+        )
 
     async def get_conversation(self, tenant: str, conversation: str) -> shapes.ConversationShape:
         """One conversation."""
@@ -106,13 +116,17 @@ class Api:
             raise NotFound(conversation)
         return shapes.ConversationShape.of(found)
 
-    async def list_messages(self, tenant: str, conversation: str, query: shapes.MessageQuery) -> shapes.MessagePage:
+    async def list_messages(
+        self, tenant: str, conversation: str, query: shapes.MessageQuery
+    ) -> shapes.MessagePage:
         """The latest messages, oldest first. `more` says that there are older ones: ask with `before`."""
         await self.get_conversation(tenant, conversation)
         page = await self._store.of(tenant).messages.before(conversation, query.before, query.limit)
         return shapes.MessagePage(items=[shapes.MessageShape.of(m) for m in page.messages], more=page.more)
 
-    async def change_owner(self, tenant: str, conversation: str, body: shapes.OwnerChange) -> shapes.ConversationShape:
+    async def change_owner(
+        self, tenant: str, conversation: str, body: shapes.OwnerChange
+    ) -> shapes.ConversationShape:
         """Hand the conversation to a person (`agent`), to the queue, or back to the bot. What the bot had queued is
         withdrawn when it is no longer the owner."""
         saved = await set_owner(self._store.of(tenant), conversation, body.owner)
@@ -136,7 +150,9 @@ class Api:
     async def list_dead(self, tenant: str, query: shapes.LimitQuery) -> shapes.MessagePage:
         """Outgoing messages that were given up, with the reason."""
         found = await self._store.of(tenant).messages.dead(query.limit)
-        return shapes.MessagePage(items=[shapes.MessageShape.of(m) for m in found], more=len(found) == query.limit)
+        return shapes.MessagePage(
+            items=[shapes.MessageShape.of(m) for m in found], more=len(found) == query.limit
+        )
 
     async def retry_dead(self, tenant: str, message: str) -> shapes.MessageShape:
         """Queue a message that was given up once more. The customer may then get it twice; it is marked so."""
@@ -160,7 +176,9 @@ class Api:
         return web.Response(
             text=_page(self._document()),
             content_type="text/html",
-            headers={"Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"},
+            headers={
+                "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
+            },
         )
 
 
@@ -178,7 +196,9 @@ def _page(api: dict[str, Any]) -> str:
             parts.append(f'<section class="operation"><h2><code>{method.upper()} {escape(path)}</code></h2>')
             parts.append(f"<p>{escape(operation['description'])}</p>")
             if operation["parameters"]:
-                parts.append("<table><thead><tr><th>Parameter</th><th>In</th><th>Schema</th></tr></thead><tbody>")
+                parts.append(
+                    "<table><thead><tr><th>Parameter</th><th>In</th><th>Schema</th></tr></thead><tbody>"
+                )
                 for p in operation["parameters"]:
                     schema = escape(json.dumps(p["schema"]))
                     parts.append(

@@ -20,7 +20,9 @@ class PageQuery(Shape):
     """`next` of the last page goes into `before`."""
 
     limit: Annotated[int, Field(ge=1, le=200, description="How many at most")] = 50
-    before: Annotated[datetime | None, Field(description="Only what is older than this (ISO 8601, with a zone)")] = None
+    before: Annotated[
+        datetime | None, Field(description="Only what is older than this (ISO 8601, with a zone)")
+    ] = None
 
 
 class MessageQuery(Shape):
@@ -77,7 +79,17 @@ class MessageShape(Shape):
 
     @classmethod
     def of(cls, m: Message) -> "MessageShape":
-        same = ("id", "conversation", "channel", "direction", "author", "seq", "at", "provider_id", "attempts")
+        same = (
+            "id",
+            "conversation",
+            "channel",
+            "direction",
+            "author",
+            "seq",
+            "at",
+            "provider_id",
+            "attempts",
+        )
         return cls(
             **{f: getattr(m, f) for f in same},
             possibly_doubled=m.possibly_doubled,
@@ -133,7 +145,13 @@ class ChannelShape(Shape):
     def of(cls, c: Channel, public_url: str) -> "ChannelShape":
         webhook = None if c.kind == "web" else f"{public_url}/webhooks/{c.kind}/{c.id}"
         return cls(
-            id=c.id, kind=c.kind, name=c.name, account=c.account, state=c.state, origins=list(c.origins), webhook=webhook
+            id=c.id,
+            kind=c.kind,
+            name=c.name,
+            account=c.account,
+            state=c.state,
+            origins=list(c.origins),
+            webhook=webhook,
         )
 
 

@@ -33,19 +33,27 @@ def _add_kinds(group: "Commands") -> None:  # type: ignore[valid-type]
     kinds = adding.add_subparsers(dest="kind", metavar="KIND", required=True)
     web = _command(kinds, "web", add_web, "a web site with the chat widget")
     web.add_argument("--tenant", required=True)
-    web.add_argument("--origin", action="append", required=True, metavar="URL", help="where the widget may run; repeatable")
+    web.add_argument(
+        "--origin", action="append", required=True, metavar="URL", help="where the widget may run; repeatable"
+    )
     web.add_argument("--name", help="for your own lists")
     web.add_argument("--title", default="Chat", help="shown at the head of the widget")
     web.add_argument("--greeting", help="the first line of an empty chat")
     web.add_argument("--color", default="#1f5eff", help="#rrggbb")
     web.add_argument("--position", choices=("left", "right"), default="right")
     web.add_argument("--avatar", metavar="URL")
-    web.add_argument("--language", choices=sorted(UNSUPPORTED), help="fixed; else the visitor's browser decides")
+    web.add_argument(
+        "--language", choices=sorted(UNSUPPORTED), help="fixed; else the visitor's browser decides"
+    )
     web.add_argument("--region", help="default country of phone numbers, such as GB")
     web.add_argument("--no-email", action="store_true", help="do not ask leads for an e-mail address")
-    web.add_argument("--field", action="append", default=[], metavar="NAME=LABEL", help="a field of your own for leads")
+    web.add_argument(
+        "--field", action="append", default=[], metavar="NAME=LABEL", help="a field of your own for leads"
+    )
     web.add_argument("--consent", help="your own consent line above the form")
-    web.add_argument("--link", action="append", default=[], metavar="URL", help="a further origin that answers may link to")
+    web.add_argument(
+        "--link", action="append", default=[], metavar="URL", help="a further origin that answers may link to"
+    )
 
     whatsapp = _command(kinds, "whatsapp", add_whatsapp, "a WhatsApp Business number (Cloud API)")
     whatsapp.add_argument("--tenant", required=True)
@@ -80,7 +88,9 @@ async def add_web(context: Context, args: argparse.Namespace) -> None:
     )
     identifier = "ch_" + secrets.token_hex(8)
     name = args.name or urlsplit(origins[0]).netloc
-    channel = Channel(identifier, args.tenant, "web", identifier, name, system_clock(), origins=origins, site=site)
+    channel = Channel(
+        identifier, args.tenant, "web", identifier, name, system_clock(), origins=origins, site=site
+    )
     await context.store.directory.add_channel(channel)
     tag = f'<script src="{context.settings.public_url}/widget/v1.js" data-site="{identifier}" async></script>'
     context.show(
@@ -97,7 +107,11 @@ def _origin(value: str, option: str) -> str:
     parts = urlsplit(value if "://" in value else "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Invalid(option, "an origin such as https://www.example.com")
-    port = f":{parts.port}" if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443)) else ""
+    port = (
+        f":{parts.port}"
+        if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443))
+        else ""
+    )
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
@@ -111,7 +125,9 @@ def _field(value: str) -> ExtraField:
 async def add_whatsapp(context: Context, args: argparse.Namespace) -> None:
     await context.store.directory.tenant(args.tenant)
     if not args.phone_number_id.isdigit():
-        raise Invalid("--phone-number-id", "digits only: the id from the app's dashboard, not the phone number")
+        raise Invalid(
+            "--phone-number-id", "digits only: the id from the app's dashboard, not the phone number"
+        )
     if not args.waba_id.isdigit():
         raise Invalid("--waba-id", "digits only: the WhatsApp Business account's id")
     values = {
@@ -120,7 +136,9 @@ async def add_whatsapp(context: Context, args: argparse.Namespace) -> None:
         "verify_token": secret(args.verify_token, "--verify-token") or secrets.token_urlsafe(24),
     }
     if empty := [n for n, v in values.items() if not (v or "").strip()]:
-        raise Invalid("--" + empty[0].replace("_", "-"), "not empty: a channel without its secret can't be activated")
+        raise Invalid(
+            "--" + empty[0].replace("_", "-"), "not empty: a channel without its secret can't be activated"
+        )
     identifier = "ch_" + secrets.token_hex(8)
     config = {"waba_id": args.waba_id} | ({"api_version": args.api_version} if args.api_version else {})
     channel = Channel(
@@ -161,7 +179,9 @@ async def list_channels(context: Context, args: argparse.Namespace) -> None:
         }
         for c in channels
     ]
-    context.table(rows, ("id", "kind", "name", "state", "created"), "No channels yet: `channel add web --help`")
+    context.table(
+        rows, ("id", "kind", "name", "state", "created"), "No channels yet: `channel add web --help`"
+    )
 
 
 async def set_state(context: Context, args: argparse.Namespace) -> None:
@@ -182,7 +202,9 @@ async def check_channel(context: Context, args: argparse.Namespace) -> None:
             found = await adapters[channel.kind].check(channel)
         except SendError as error:
             raise Failed(f"{channel.id}: {error}") from None
-    context.show({"id": channel.id, "ok": True, "account": found}, lambda: [f"ok  {channel.kind} answers: {found}"])
+    context.show(
+        {"id": channel.id, "ok": True, "account": found}, lambda: [f"ok  {channel.kind} answers: {found}"]
+    )
 
 
 async def _channel(context: Context, channel: str) -> Channel:

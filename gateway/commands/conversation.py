@@ -51,7 +51,14 @@ async def list_conversations(context: Context, args: argparse.Namespace) -> None
     limit = await _limit(context, args)
     page = await context.store.of(args.tenant).conversations.recent(None, system_clock(), limit)
     rows = [
-        {"id": c.id, "name": c.name, "owner": c.owner, "last": c.last_at, "preview": c.preview, "channel": c.channel}
+        {
+            "id": c.id,
+            "name": c.name,
+            "owner": c.owner,
+            "last": c.last_at,
+            "preview": c.preview,
+            "channel": c.channel,
+        }
         for c in page.items
     ]
     context.table(rows, ("id", "name", "owner", "last", "preview"), "Nobody has written yet.")
@@ -61,7 +68,9 @@ async def show_conversation(context: Context, args: argparse.Namespace) -> None:
     limit = await _limit(context, args)
     store = context.store.of(args.tenant)
     if await store.conversations.get(args.conversation) is None:
-        raise Failed(f"no conversation {args.conversation}: `conversation list --tenant {args.tenant}` shows them")
+        raise Failed(
+            f"no conversation {args.conversation}: `conversation list --tenant {args.tenant}` shows them"
+        )
     page = await store.messages.before(args.conversation, None, limit)
     context.table([_row(m) for m in page.messages], ("at", "author", "status", "text"), "No messages.")
 
@@ -95,7 +104,17 @@ async def change_owner(context: Context, args: argparse.Namespace) -> None:
 async def list_leads(context: Context, args: argparse.Namespace) -> None:
     limit = await _limit(context, args)
     page = await context.store.of(args.tenant).conversations.leads(None, system_clock(), limit)
-    names = ("id", "name", "phone", "phone_kind", "phone_region", "email", "question", "channel", "conversation")
+    names = (
+        "id",
+        "name",
+        "phone",
+        "phone_kind",
+        "phone_region",
+        "email",
+        "question",
+        "channel",
+        "conversation",
+    )
     rows = [
         {n: getattr(x, n) for n in names}
         | {"fields": dict(x.fields), "consent_text": x.consent_text, "consent_at": x.consent_at}
@@ -115,5 +134,7 @@ async def list_dead(context: Context, args: argparse.Namespace) -> None:
 async def retry_dead(context: Context, args: argparse.Namespace) -> None:
     messages = context.store.of(args.tenant).messages
     if not await messages.requeue(args.message, Status.DEAD, system_clock(), True):
-        raise Failed(f"{args.message} is not among the messages that were given up: `deadletter list` shows them")
+        raise Failed(
+            f"{args.message} is not among the messages that were given up: `deadletter list` shows them"
+        )
     context.show({"id": args.message, "status": "queued"}, lambda: ["Queued again."])

@@ -35,7 +35,9 @@ async def prepare(gateway: Gateway) -> Demo:
     for result in results:
         if result.outcome == "refused":
             logger.warning("sample {}: {}", result.origin, result.reason)
-    user = await store.access.user_by_email(EMAIL) or await store.access.create_user(TENANT, EMAIL, "Demo", now)
+    user = await store.access.user_by_email(EMAIL) or await store.access.create_user(
+        TENANT, EMAIL, "Demo", now
+    )
     return Demo(TENANT, EMAIL, await store.access.create_link(user, now))
 
 
@@ -54,7 +56,9 @@ async def _site(gateway: Gateway) -> None:
             region="GB",
         )
         await directory.add_channel(
-            Channel(DEMO_SITE, TENANT, "web", DEMO_SITE, "Demo page", gateway.clock(), origins=origins, site=site)
+            Channel(
+                DEMO_SITE, TENANT, "web", DEMO_SITE, "Demo page", gateway.clock(), origins=origins, site=site
+            )
         )
         return
     if channel.origins != origins:

@@ -19,15 +19,21 @@ from gateway.model.tenant import Rule
 
 def add(commands: "Commands") -> None:  # type: ignore[valid-type]
     group = _group(commands, "knowledge", "the documents that the bot answers from")
-    adding = _command(group, "add", add_documents, "add a file or a folder; a changed file replaces its older version")
+    adding = _command(
+        group, "add", add_documents, "add a file or a folder; a changed file replaces its older version"
+    )
     adding.add_argument("--tenant", required=True)
-    adding.add_argument("path", type=Path, metavar="FILE|FOLDER", help="Markdown, text, HTML, CSV (question, answer), PDF")
+    adding.add_argument(
+        "path", type=Path, metavar="FILE|FOLDER", help="Markdown, text, HTML, CSV (question, answer), PDF"
+    )
     listing = _command(group, "list", list_documents, "all documents")
     listing.add_argument("--tenant", required=True)
     removing = _command(group, "remove", remove_document, "remove a document by its id")
     removing.add_argument("--tenant", required=True)
     removing.add_argument("document")
-    asking = _command(group, "ask", ask_question, "what the bot would answer, with the passages and their scores")
+    asking = _command(
+        group, "ask", ask_question, "what the bot would answer, with the passages and their scores"
+    )
     asking.add_argument("--tenant", required=True)
     asking.add_argument("--top", type=int, default=5, help="how many passages to show")
     asking.add_argument("question")
@@ -35,9 +41,13 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
     rules = _group(commands, "rule", "fixed answers to keywords, asked before the documents")
     adding = _command(rules, "add", add_rule, "add a rule, in place of one with the same pattern")
     adding.add_argument("--tenant", required=True)
-    adding.add_argument("--pattern", required=True, help="the whole message, ignoring case, accents and punctuation")
+    adding.add_argument(
+        "--pattern", required=True, help="the whole message, ignoring case, accents and punctuation"
+    )
     adding.add_argument("--answer", required=True)
-    adding.add_argument("--regex", action="store_true", help="the pattern is an expression, searched for anywhere")
+    adding.add_argument(
+        "--regex", action="store_true", help="the pattern is an expression, searched for anywhere"
+    )
     listing = _command(rules, "list", list_rules, "all rules, in the order in which they are tried")
     listing.add_argument("--tenant", required=True)
     removing = _command(rules, "remove", remove_rule, "remove a rule by its pattern")
@@ -59,12 +69,23 @@ async def add_documents(context: Context, args: argparse.Namespace) -> None:
             print(f"\r\033[K{line}" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
 
     results = await add_path(
-        context.store.knowledge, WordLlamaEmbedder(), args.tenant, args.path.resolve(), system_clock(), progress=progress
+        context.store.knowledge,
+        WordLlamaEmbedder(),
+        args.tenant,
+        args.path.resolve(),
+        system_clock(),
+        progress=progress,
     )
     refused = [r for r in results if r.outcome == "refused"]
     context.show(
         [
-            {"origin": r.origin, "outcome": r.outcome, "document": r.document, "passages": r.chunks, "reason": r.reason}
+            {
+                "origin": r.origin,
+                "outcome": r.outcome,
+                "document": r.document,
+                "passages": r.chunks,
+                "reason": r.reason,
+            }
             for r in results
         ],
         lambda: [f"{len(results) - len(refused)} of {len(results)} files are known to the bot."],
@@ -80,7 +101,9 @@ async def list_documents(context: Context, args: argparse.Namespace) -> None:
         {"id": d.id, "title": d.title, "origin": d.origin, "passages": d.chunks, "added": d.added}
         for d in documents
     ]
-    context.table(rows, ("id", "title", "origin", "passages", "added"), "No documents yet: `knowledge add --help`")
+    context.table(
+        rows, ("id", "title", "origin", "passages", "added"), "No documents yet: `knowledge add --help`"
+    )
 
 
 async def remove_document(context: Context, args: argparse.Namespace) -> None:
@@ -118,7 +141,9 @@ async def ask_question(context: Context, args: argparse.Namespace) -> None:
     def lines() -> list[str]:
         head = [answer.text if answer.known else "I don't know that."]
         head += [f"Source: {s.title}" + (f", page {s.page}" if s.page else "") for s in answer.sources]
-        head.append(f"(answered by {answer.by or 'nobody'}; an answer needs a support of {asked.threshold:.2f})")
+        head.append(
+            f"(answered by {answer.by or 'nobody'}; an answer needs a support of {asked.threshold:.2f})"
+        )
         return head + [
             f"{p['support']:.2f}  fused {p['fused']:.2f}  bm25 {p['bm25']:.2f}  cosine {p['cosine']:.2f}  "
             f"{p['source']}: {' '.join(str(p['text']).split())[:80]}"

@@ -66,7 +66,9 @@ async def _serving(settings: Settings, store: Store) -> AsyncIterator[Gateway]:
         try:
             async with listening(gateway.app, settings.host, settings.port) as port:
                 logger.info("listening on http://{}:{}", settings.host, port)
-                shown = settings if settings.port else replace(settings, public_url=f"http://127.0.0.1:{port}")
+                shown = (
+                    settings if settings.port else replace(settings, public_url=f"http://127.0.0.1:{port}")
+                )
                 yield replace(gateway, settings=shown)
         except OSError as error:
             raise Failed(f"PORT {settings.port} on {settings.host} can't be used: {error.strerror}") from None
@@ -96,9 +98,13 @@ async def doctor(context: Context, _: argparse.Namespace) -> None:
     settings = context.settings
     await context.store.ping()
     print("ok    settings")
-    print(f"ok    database ({'MONGODB_URI' if settings.mongodb_uri else 'embedded, in ' + str(settings.data_dir)})")
+    print(
+        f"ok    database ({'MONGODB_URI' if settings.mongodb_uri else 'embedded, in ' + str(settings.data_dir)})"
+    )
     if not settings.public_url.startswith("https://"):
-        print(f"note  PUBLIC_URL is {settings.public_url}: providers need an https:// address to reach webhooks")
+        print(
+            f"note  PUBLIC_URL is {settings.public_url}: providers need an https:// address to reach webhooks"
+        )
     for tenant in await context.store.directory.tenants():
         documents = await context.store.knowledge.documents(tenant.id)
         print(f"ok    tenant {tenant.id}: {len(documents)} documents")

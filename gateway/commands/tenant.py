@@ -51,7 +51,9 @@ def _command(group: "Commands", name: str, call: object, text: str) -> argparse.
 
 
 async def create_tenant(context: Context, args: argparse.Namespace) -> None:
-    identifier = args.id or re.sub(r"[^a-z0-9]+", "-", args.name.lower()).strip("-")[:32] or secrets.token_hex(4)
+    identifier = (
+        args.id or re.sub(r"[^a-z0-9]+", "-", args.name.lower()).strip("-")[:32] or secrets.token_hex(4)
+    )
     if not ID.match(identifier):
         raise Invalid("--id", "2 to 40 lower-case letters, digits or dashes")
     if args.language not in UNSUPPORTED:
@@ -69,7 +71,9 @@ async def list_tenants(context: Context, args: argparse.Namespace) -> None:
         {"id": t.id, "name": t.name, "language": t.language, "region": t.region, "created": t.created}
         for t in tenants
     ]
-    context.table(rows, ("id", "name", "language", "region", "created"), "No tenants yet: `tenant create --name …`")
+    context.table(
+        rows, ("id", "name", "language", "region", "created"), "No tenants yet: `tenant create --name …`"
+    )
 
 
 async def create_user(context: Context, args: argparse.Namespace) -> None:

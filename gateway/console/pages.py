@@ -30,7 +30,9 @@ class Console:
         self._clock = clock
         self._secure = secure
         self._templates = Environment(
-            loader=PackageLoader("gateway.console"), autoescape=select_autoescape(default=True), auto_reload=False
+            loader=PackageLoader("gateway.console"),
+            autoescape=select_autoescape(default=True),
+            auto_reload=False,
         )
         self._templates.filters["text"] = plain_text
         self._templates.filters["moment"] = _moment
@@ -58,10 +60,13 @@ class Console:
         return handle
 
     async def conversations(self, request: web.Request, session: Session) -> web.Response:
-        found = await self._store.of(session.tenant).conversations.recent(_before(request), self._clock(), PAGE)
+        found = await self._store.of(session.tenant).conversations.recent(
+            _before(request), self._clock(), PAGE
+        )
         channels = {c.id: c for c in await self._store.directory.channels(session.tenant)}
         return self._render(
-            "conversations.html", {"session": session, "page": found, "channels": channels, "here": "conversations"}
+            "conversations.html",
+            {"session": session, "page": found, "channels": channels, "here": "conversations"},
         )
 
     async def conversation(self, request: web.Request, session: Session) -> web.Response:
@@ -73,11 +78,19 @@ class Console:
         before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 18 else None
         page = await store.messages.before(conversation.id, before, PAGE)
         channel = await self._store.directory.channel(conversation.channel)
-        values = {"session": session, "conversation": conversation, "channel": channel, "page": page, "here": ""}
+        values = {
+            "session": session,
+            "conversation": conversation,
+            "channel": channel,
+            "page": page,
+            "here": "",
+        }
         return self._render("conversation.html", values)
 
     async def leads(self, request: web.Request, session: Session) -> web.Response:
-        found = await self._store.of(session.tenant).conversations.leads(_before(request), self._clock(), PAGE)
+        found = await self._store.of(session.tenant).conversations.leads(
+            _before(request), self._clock(), PAGE
+        )
         return self._render("leads.html", {"session": session, "page": found, "here": "leads"})
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
@@ -86,12 +99,20 @@ class Console:
     async def sign_in(self, request: web.Request) -> web.Response:
         form = await request.post()
         link = form.get("link")
-        secret = await self._store.access.use_link(link, self._clock()) if isinstance(link, str) and link else None
+        secret = (
+            await self._store.access.use_link(link, self._clock()) if isinstance(link, str) and link else None
+        )
         if secret is None:
             return self._render("sign_in.html", {"link": "", "failed": True}, status=401)
         response = web.Response(status=303, headers={"Location": "/console"})
         response.set_cookie(
-            COOKIE, secret, httponly=True, samesite="Lax", secure=self._secure, path="/console", max_age=12 * 3600
+            COOKIE,
+            secret,
+            httponly=True,
+            samesite="Lax",
+            secure=self._secure,
+            path="/console",
+            max_age=12 * 3600,
         )
         return response
 

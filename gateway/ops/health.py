@@ -28,7 +28,10 @@ class Metrics:
             f"parley_started_seconds {self.started:.3f}",
         ]
         for name in sorted({n for n, _ in self.counts}):
-            lines += [f"# HELP parley_{name}_total {name.replace('_', ' ')}.", f"# TYPE parley_{name}_total counter"]
+            lines += [
+                f"# HELP parley_{name}_total {name.replace('_', ' ')}.",
+                f"# TYPE parley_{name}_total counter",
+            ]
             for (found, label), count in sorted(self.counts.items()):
                 if found == name:
                     lines.append(f'parley_{name}_total{{kind="{label}"}} {count}')

@@ -44,11 +44,20 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except Conflict as error:
         return problem(409, "conflict", str(error))
     except Unavailable:
-        return problem(503, "unavailable", "The database can't be reached. Try again shortly.", headers={"Retry-After": "5"})
+        return problem(
+            503,
+            "unavailable",
+            "The database can't be reached. Try again shortly.",
+            headers={"Retry-After": "5"},
+        )
     except web.HTTPException as error:
         if error.status < 400:
             raise
         return problem(error.status, "http", error.reason)
     except Exception as error:
-        logger.opt(exception=error).error("a request failed: {} {}", request.method, request.match_info.route.resource)
-        return problem(500, "internal", "Something went wrong on our side. The request id is in X-Request-Id.")
+        logger.opt(exception=error).error(
+            "a request failed: {} {}", request.method, request.match_info.route.resource
+        )
+        return problem(
+            500, "internal", "Something went wrong on our side. The request id is in X-Request-Id."
+        )

@@ -37,9 +37,7 @@ class Store:
         return Knowledge(self._db, self.directory)
 
     def of(self, tenant: str) -> TenantStore:
-        return TenantStore(
-            tenant, Messages(self._db, self._inserts, tenant), Conversations(self._db, tenant)
-        )
+        return TenantStore(tenant, Messages(self._db, self._inserts, tenant), Conversations(self._db, tenant))
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

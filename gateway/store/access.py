@@ -85,7 +85,11 @@ class Access:
     async def user_by_email(self, email: str) -> User | None:
         async with guarded():
             doc = await self._users.find_one({"email": email.strip().lower()})
-        return User(doc["_id"], doc["tenant"], doc["email"], doc["name"], doc.get("disabled", False)) if doc else None
+        return (
+            User(doc["_id"], doc["tenant"], doc["email"], doc["name"], doc.get("disabled", False))
+            if doc
+            else None
+        )
 
     async def create_link(self, user: User, now: datetime) -> str:
         """The secret of a one-time sign-in link."""

@@ -124,7 +124,9 @@ def conversation_from_doc(d: Doc) -> Conversation:
         last_in=aware(d.get("last_in")),
         last_at=aware(d.get("last_at")),
         preview=d.get("preview", ""),
-        pending=Pending(pending["message"], tuple((c[0], c[1]) for c in pending["choices"])) if pending else None,
+        pending=Pending(pending["message"], tuple((c[0], c[1]) for c in pending["choices"]))
+        if pending
+        else None,
         lead=d.get("lead", {}),
     )
 
@@ -250,7 +252,9 @@ def channel_from_doc(d: Doc, secrets: dict[str, str]) -> Channel:
 
 
 def document_to_doc(x: Document) -> Doc:
-    return _slim({"_id": x.id, "v": SCHEMA, **{f: getattr(x, f) for f in Document.__dataclass_fields__ if f != "id"}})
+    return _slim(
+        {"_id": x.id, "v": SCHEMA, **{f: getattr(x, f) for f in Document.__dataclass_fields__ if f != "id"}}
+    )
 
 
 def document_from_doc(d: Doc) -> Document:

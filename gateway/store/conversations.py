@@ -133,5 +133,11 @@ class Conversations:
             )
             await self._contacts.update_one(
                 {"_id": lead.contact, "tenant": self._tenant},
-                {"$set": {"name": lead.name, "phone": lead.phone, **({"email": lead.email} if lead.email else {})}},
+                {
+                    "$set": {
+                        "name": lead.name,
+                        "phone": lead.phone,
+                        **({"email": lead.email} if lead.email else {}),
+                    }
+                },
             )

@@ -7,8 +7,7 @@ any other process. One poll costs two round trips in `POLL` seconds a process, n
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from pymongo.errors import DuplicateKeyError
@@ -151,9 +150,7 @@ class Directory:
         sealed = {k: self._vault.seal(v, channel.tenant, channel.id) for k, v in channel.secrets.items()}
         async with guarded():
             try:
-                await self._channels.insert_one(
-                    {**channel_to_doc(channel, sealed), "changed": self._clock()}
-                )
+                await self._channels.insert_one({**channel_to_doc(channel, sealed), "changed": self._clock()})
             except DuplicateKeyError:
                 raise Conflict(f"this {channel.kind} account is connected already") from None
 
@@ -180,5 +177,3 @@ class Directory:
         self._known.pop(record, None)
         if not result.matched_count:
             raise NotFound(f"no record {record}")
-
-

@@ -49,8 +49,7 @@ def running_uri(data_dir: Path) -> str | None:
 @asynccontextmanager
 async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[str]:
     """Run the embedded database; yields its MongoDB address. Raises FolderInUse or EmbeddedFailed."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    data_dir.chmod(0o700)
+    _make_private(data_dir)
     with _lock(data_dir):
         _kill_leftover(data_dir)
         server = _Server(data_dir, _free_port(), log)
@@ -181,6 +180,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -42,7 +42,9 @@ class Messages:
         self._inserts = inserts
         self._tenant = tenant
 
-    async def put_incoming(self, messages: Sequence[Message], now: datetime, silent: frozenset[str]) -> list[bool]:
+    async def put_incoming(
+        self, messages: Sequence[Message], now: datetime, silent: frozenset[str]
+    ) -> list[bool]:
         """Store incoming messages, durably; for each whether it was new. `silent` ones need no turn."""
         self._own(messages)
         docs = [

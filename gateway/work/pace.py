@@ -31,7 +31,9 @@ class Pacer:
         if capabilities.account_rate:
             lanes.append((channel, capabilities.account_rate, max(1, int(capabilities.account_rate))))
         if capabilities.recipient_rate:
-            lanes.append((f"{channel}/{recipient}", capabilities.recipient_rate, capabilities.recipient_burst))
+            lanes.append(
+                (f"{channel}/{recipient}", capabilities.recipient_rate, capabilities.recipient_burst)
+            )
         needed = max(0.0, self._paused.get(channel, 0.0) - now)
         for name, rate, burst in lanes:
             full_at = max(self._bucket(name).full_at, now)

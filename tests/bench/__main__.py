@@ -17,7 +17,9 @@ ALL = {
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split(":", 1)[1].strip())
-    options.add_argument("name", nargs="*", metavar="NAME", help="; ".join(f"{n}: {t}" for n, (_, t) in ALL.items()))
+    options.add_argument(
+        "name", nargs="*", metavar="NAME", help="; ".join(f"{n}: {t}" for n, (_, t) in ALL.items())
+    )
     options.add_argument("--quick", action="store_true", help="a tenth of the load, to see that it runs")
     chosen = options.parse_args()
     if wrong := [n for n in chosen.name if n not in ALL]:

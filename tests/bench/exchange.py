@@ -13,7 +13,9 @@ async def run(scale: float) -> bool:
     count = int(1500 * scale)
     async with stand_in(lambda: driving[-1] if driving else None) as graph, folder() as one, folder() as two:
         base = {"WHATSAPP_API_URL": graph.url}
-        async with child("tests.bench.gateway_process", DATA_DIR=str(one / "d"), COUNT="1", **base) as gateway:
+        async with child(
+            "tests.bench.gateway_process", DATA_DIR=str(one / "d"), COUNT="1", **base
+        ) as gateway:
             driving.append(Exchanges(gateway, 1, 200))
             await driving[-1].at_concurrency(200, 8)
             rows = await _steady(gateway.url, driving[-1], 30 * scale)
@@ -21,9 +23,12 @@ async def run(scale: float) -> bool:
             before = gateway.cpu()
             rate = await driving[-1].at_concurrency(count, 32)
             ours = (gateway.cpu() - before) / count
-        async with child("tests.bench.parts_process", DATA_DIR=str(two / "d"), **base) as parts, aiohttp.ClientSession() as http:
-            async with http.post(f"{parts.url}/parts?n={max(50, count // 3)}") as answer:
-                sum_of_parts = (await answer.json())["cpu"] / max(50, count // 3)
+        async with (
+            child("tests.bench.parts_process", DATA_DIR=str(two / "d"), **base) as parts,
+            aiohttp.ClientSession() as http,
+            http.post(f"{parts.url}/parts?n={max(50, count // 3)}") as answer,
+        ):
+            sum_of_parts = (await answer.json())["cpu"] / max(50, count // 3)
     return show(
         "exchange: a WhatsApp message in, a reply out, on the embedded database",
         [
@@ -44,7 +49,9 @@ async def _steady(url: str, exchanges: Exchanges, seconds: float) -> list[Row]:
         after = await _trips(http, url)
     took = exchanges.took
     # What looks around once a second whether or not anybody writes is not an exchange's.
-    spent = sum(n - before.get(k, 0) for k, n in after.items() if not k.endswith(("tenants", "channels", "receipts")))
+    spent = sum(
+        n - before.get(k, 0) for k, n in after.items() if not k.endswith(("tenants", "channels", "receipts"))
+    )
     looks = 2 * (after.get("find receipts", 0) - before.get("find receipts", 0))
     return [
         at_most("database round trips an exchange", (spent - looks) / len(took), 8.0, ""),

@@ -52,7 +52,9 @@ async def fill(store: Store, tenants: int) -> None:
         await store.directory.add_tenant(Tenant(name, name, now))
         secrets = {"access_token": TOKEN, "app_secret": APP_SECRET, "verify_token": "v" * 16}
         number = Channel(f"ch_wa{n}", name, "whatsapp", str(10**12 + n), "number", now, secrets=secrets)
-        site = Channel(f"ch_web{n}", name, "web", f"ch_web{n}", "site", now, origins=("https://shop.example",))
+        site = Channel(
+            f"ch_web{n}", name, "web", f"ch_web{n}", "site", now, origins=("https://shop.example",)
+        )
         await store.directory.add_channel(number)
         await store.directory.add_channel(site)
 

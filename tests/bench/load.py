@@ -16,7 +16,11 @@ ACCOUNT = 10**12
 
 def webhook(number: int, tenant: int, sender: int) -> bytes:
     return text_webhook(
-        str(34_600_000_000 + sender), f"Are you open? {number}", f"wamid.{number}", int(time.time()), account=str(ACCOUNT + tenant)
+        str(34_600_000_000 + sender),
+        f"Are you open? {number}",
+        f"wamid.{number}",
+        int(time.time()),
+        account=str(ACCOUNT + tenant),
     )
 
 

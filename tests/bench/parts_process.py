@@ -63,16 +63,26 @@ async def main() -> None:
             number, now = next(numbers), datetime.now(UTC)
             body = text_webhook("34600111222", "Are you open?", f"wamid.{number}", int(now.timestamp()))
             verified(signed(body, APP_SECRET)["X-Hub-Signature-256"], body)
-            doc = {"tenant": "t", "conversation": "c", "seq": number, "at": now, "content": {"type": "text", "text": "x" * 40}}
+            doc = {
+                "tenant": "t",
+                "conversation": "c",
+                "seq": number,
+                "at": now,
+                "content": {"type": "text", "text": "x" * 40},
+            }
             await messages.insert_many([{"_id": f"i{number}", **doc}], ordered=False)
             await messages.find({"tenant": "t", "conversation": "c", "seq": number}).to_list()
             await conversations.find_one({"_id": "c", "tenant": "t"})
             await messages.insert_many([{"_id": f"o{number}", **doc}], ordered=False)
-            await conversations.update_one({"_id": "c", "tenant": "t"}, {"$set": {"rev": number, "last_at": now}})
+            await conversations.update_one(
+                {"_id": "c", "tenant": "t"}, {"$set": {"rev": number, "last_at": now}}
+            )
             await messages.bulk_write(
                 [UpdateOne({"_id": f"{x}{number}", "tenant": "t"}, {"$set": {"status": 1}}) for x in "io"]
             )
-            await messages.update_one({"_id": f"o{number}", "tenant": "t"}, {"$set": {"status": 2, "provider_id": "w"}})
+            await messages.update_one(
+                {"_id": f"o{number}", "tenant": "t"}, {"$set": {"status": 2, "provider_id": "w"}}
+            )
             headers = {"Authorization": f"Bearer {TOKEN}"}
             url = f"{settings.whatsapp_api_url}/v23.0/1000000000000/messages"
             read = {"messaging_product": "whatsapp", "status": "read", "message_id": f"wamid.{number}"}

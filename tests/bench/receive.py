@@ -19,7 +19,9 @@ async def run(scale: float) -> bool:
         bodies = (webhook(n, 0, n) for n in numbers)
         for n in range(ROUNDS):
             # One at a time: both servers want the same two cores. Answering is left to be done after the count.
-            async with child("tests.bench.gateway_process", DATA_DIR=str(one / str(n)), IDLE="1", **base) as gateway:
+            async with child(
+                "tests.bench.gateway_process", DATA_DIR=str(one / str(n)), IDLE="1", **base
+            ) as gateway:
                 url = f"{gateway.url}/webhooks/whatsapp/ch_wa0"
                 await flood(lambda _, u=url: u, bodies, count // 10, CONCURRENCY)  # type: ignore[misc]
                 ours.append(await flood(lambda _, u=url: u, bodies, count, CONCURRENCY))  # type: ignore[misc]

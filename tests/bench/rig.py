@@ -116,5 +116,3 @@ def at_most(name: str, value: float, bound: float, unit: str = "x") -> Row:
 
 def plain(name: str, value: Any) -> Row:
     return Row(name, str(value))
-
-

@@ -13,21 +13,24 @@ ORIGIN = {"Origin": "https://shop.example"}
 
 async def run(scale: float) -> bool:
     count = int(2000 * scale)
-    async with stand_in(lambda: None) as graph, folder() as data:
-        async with child("tests.bench.gateway_process", DATA_DIR=str(data / "d"), WHATSAPP_API_URL=graph.url) as gateway:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-                warm = [await _connect(http, gateway.url) for _ in range(50)]
-                before = gateway.memory()
-                gate = asyncio.Semaphore(16)
+    async with (
+        stand_in(lambda: None) as graph,
+        folder() as data,
+        child("tests.bench.gateway_process", DATA_DIR=str(data / "d"), WHATSAPP_API_URL=graph.url) as gateway,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+    ):
+        warm = [await _connect(http, gateway.url) for _ in range(50)]
+        before = gateway.memory()
+        gate = asyncio.Semaphore(16)
 
-                async def one() -> aiohttp.ClientWebSocketResponse:
-                    async with gate:
-                        return await _connect(http, gateway.url)
+        async def one() -> aiohttp.ClientWebSocketResponse:
+            async with gate:
+                return await _connect(http, gateway.url)
 
-                opened = await asyncio.gather(*(one() for _ in range(count)))
-                each = (gateway.memory() - before) / count / 1024
-                for socket in (*warm, *opened):
-                    await socket.close()
+        opened = await asyncio.gather(*(one() for _ in range(count)))
+        each = (gateway.memory() - before) / count / 1024
+        for socket in (*warm, *opened):
+            await socket.close()
     return show(
         f"sockets: {count:,} idle widget connections",
         [plain("connections", f"{count:,}"), at_most("memory a connection", each, 40.0, "KB")],

@@ -14,11 +14,19 @@ async def run(scale: float) -> bool:
     driving: list[Exchanges] = []
     async with stand_in(lambda: driving[-1] if driving else None) as graph:
         for tenants in (FEW, many):
-            async with folder() as data, child(
-                "tests.bench.gateway_process", DATA_DIR=str(data / "d"), WHATSAPP_API_URL=graph.url, TENANTS=str(tenants)
-            ) as gateway:
+            async with (
+                folder() as data,
+                child(
+                    "tests.bench.gateway_process",
+                    DATA_DIR=str(data / "d"),
+                    WHATSAPP_API_URL=graph.url,
+                    TENANTS=str(tenants),
+                ) as gateway,
+            ):
                 driving.append(Exchanges(gateway, tenants, tenants))
-                await driving[-1].at_concurrency(tenants, 32)  # everybody once: what is kept of a tenant is kept
+                await driving[-1].at_concurrency(
+                    tenants, 32
+                )  # everybody once: what is kept of a tenant is kept
                 driving[-1].took.clear()
                 memory[tenants] = gateway.memory()
                 rates[tenants] = await driving[-1].at_concurrency(count, 32)

@@ -109,7 +109,9 @@ class Customers:
                 recipient=str(request.body["to"]),
                 message=request.message,
             )
-            self._receipts.append(asyncio.create_task(self.post(statuses_webhook([receipt], account=ACCOUNT))))
+            self._receipts.append(
+                asyncio.create_task(self.post(statuses_webhook([receipt], account=ACCOUNT)))
+            )
 
     async def close(self) -> None:
         await asyncio.gather(*self._receipts)
@@ -142,7 +144,7 @@ async def rampage(tmp_path: Path, seed: int, kills: int) -> None:
 async def all_answered(graph: GraphStandIn, customers: Customers) -> None:
     """Until every acknowledged message has been answered at least once."""
     wanted = {said for list_ in customers.acknowledged.values() for said in list_}
-    deadline = time.monotonic() + SETTLE
+    deadline, missing = time.monotonic() + SETTLE, wanted
     while time.monotonic() < deadline:
         missing = wanted - {m.text for m in graph.messages()}
         if not missing:
@@ -188,7 +190,9 @@ def judge(taken: list[Recorded], customers: Customers, outgoing: list[Message]) 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_25_times_nothing_is_lost_doubled_unmarked_or_out_of_order(tmp_path: Path, seed: int) -> None:
+async def test_killed_25_times_nothing_is_lost_doubled_unmarked_or_out_of_order(
+    tmp_path: Path, seed: int
+) -> None:
     await rampage(tmp_path, seed, kills=25)
 
 

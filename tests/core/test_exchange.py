@@ -139,8 +139,8 @@ async def test_a_delivered_message_is_not_failed_by_a_contradicting_receipt(runn
     sent = running.graph.messages()[0]
     for name in ("delivered", "failed"):
         body = statuses_webhook(
-                [status(sent.wamid or "", name, NOW + 1, recipient=SENDER, message=sent.message)]
-            )
+            [status(sent.wamid or "", name, NOW + 1, recipient=SENDER, message=sent.message)]
+        )
         assert await running.post_whatsapp(body) == 200
     found = await running.store.of("acme").messages.get(sent.message or "")
     assert found is not None
@@ -148,7 +148,13 @@ async def test_a_delivered_message_is_not_failed_by_a_contradicting_receipt(runn
 
 
 async def test_what_is_not_modelled_is_kept_and_answered_sensibly(running: Running) -> None:
-    odd = {"from": SENDER, "id": "wamid.odd", "timestamp": str(NOW), "type": "hologram", "hologram": {"id": 7}}
+    odd = {
+        "from": SENDER,
+        "id": "wamid.odd",
+        "timestamp": str(NOW),
+        "type": "hologram",
+        "hologram": {"id": 7},
+    }
     assert await running.post_whatsapp(messages_webhook([odd])) == 200
     await running.until(lambda: len(running.graph.messages()) == 1)
     [conversation] = await running.conversations()
@@ -166,7 +172,9 @@ async def test_the_app_wide_address_finds_the_channel_by_its_number(running: Run
     assert conversation.channel == "ch_wa"
 
 
-async def test_a_message_without_phone_or_contact_is_answered_by_its_business_scoped_id(running: Running) -> None:
+async def test_a_message_without_phone_or_contact_is_answered_by_its_business_scoped_id(
+    running: Running,
+) -> None:
     message = text_message(SENDER, "echo bsuid", "wamid.b", NOW)
     del message["from"]
     message["from_user_id"] = "ES.1309234571234"

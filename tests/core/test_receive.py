@@ -194,8 +194,8 @@ async def test_a_body_that_comes_with_the_head_is_read_no_further_than_it_came(
         for _ in range(100 * 1024 * 1024 // 0x4000):
             writer.write(chunk)
             await writer.drain()
-    # Whatever was in the socket's own buffer when the head was read, one read of the loop at most.
-    assert counted.read <= 256 * 1024 + MAX_UNSIGNED
+    # Two turns of the event loop, which reads up to 256 KiB at once (uvloop: 64 KiB); nobody asked for it.
+    assert counted.read <= 2 * 256 * 1024
     writer.transport.abort()
 
 
