@@ -80,7 +80,18 @@ class Sockets:
     # The session
 
     async def session(self, request: web.Request) -> web.Response:
-        origin = request.headers.get("Origin", "")
+        try:
+            answer = await self._session(request)
+        except Unavailable:
+            answer = problem(503, "unavailable", "Try again shortly.", headers={"Retry-After": "5"})
+        # A refusal, too, is told to the page that asked: it holds nothing that another origin may not know.
+        answer.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "null")
+        answer.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        answer.headers["Vary"] = "Origin"
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    async def _session(self, request: web.Request) -> web.Response:
         asked = await self._asked(request)
         if asked is None:
             return problem(400, "bad_session", 'The body must be JSON: {"site", "token", "language"}.')
@@ -89,13 +100,9 @@ class Sockets:
             channel = await self._site(site)
         except NotFound:
             return problem(404, "no_site", "There is no such site. Check data-site in the page's script tag.")
-        if origin not in channel.origins:
+        if request.headers.get("Origin", "") not in channel.origins:
             return problem(403, "origin", "This page's origin is not on the site's list of allowed origins.")
-        answer = await self._begin(request, channel, token, wanted)
-        answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Vary"] = "Origin"
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return await self._begin(request, channel, token, wanted)
 
     async def _asked(self, request: web.Request) -> tuple[str, str | None, str | None] | None:
         if request.content_length is not None and request.content_length > MAX_SESSION_BODY:
@@ -116,6 +123,8 @@ class Sockets:
         return site, token, language
 
     async def _site(self, site: str) -> Channel:
+        if not site.isprintable():
+            raise NotFound("no such site")  # NUL or a lone surrogate: no store takes it, so none has it
         channel = await self._store.directory.channel(site)
         if channel.kind != "web" or channel.state != "active":
             raise NotFound(site)
@@ -257,6 +266,8 @@ class Sockets:
                 line.put(_page(page.messages, page.more, older=False))
             case frames.Resume(after=after):
                 page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
+                if page.more and page.messages[-1].seq <= after:  # so busy a minute must not be all that comes
+                    page = await messages.after(visitor.conversation, after, RESUME_PAGE)
                 line.put(_page(page.messages, page.more, older=False))
             case frames.More(before=before):
                 page = await messages.before(visitor.conversation, before, PAGE)

@@ -23,7 +23,8 @@ async def run(scale: float) -> bool:
                     TENANTS=str(tenants),
                 ) as gateway,
             ):
-                driving.append(Exchanges(gateway, tenants, tenants))
+                # Many more customers than are asked for at once: one customer's reply is told from another's by the number.
+                driving.append(Exchanges(gateway, tenants, max(tenants, 500)))
                 await driving[-1].at_concurrency(
                     tenants, 32
                 )  # everybody once: what is kept of a tenant is kept
