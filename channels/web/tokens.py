@@ -83,6 +83,8 @@ class Tokens:
                 break
             # Times are checked here, against the injected clock.
             moment = now.timestamp()
+            if not (isinstance(claims["iat"], int | float) and isinstance(claims["exp"], int | float)):
+                break
             if (
                 claims["iat"] - LEEWAY.total_seconds() > moment
                 or claims["exp"] + LEEWAY.total_seconds() <= moment

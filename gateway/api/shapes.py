@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.model.content import plain_text, to_doc
 from gateway.model.conversation import Conversation, Lead
@@ -14,6 +14,13 @@ from gateway.model.tenant import Channel
 
 class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _plausible(moment: datetime) -> datetime:
+    """A moment that the store can count from; no message is older or newer."""
+    if not 1970 <= moment.year < 9000:
+        raise ValueError("a time between the years 1970 and 9000")
+    return moment
 
 
 class PageQuery(Shape):
@@ -27,7 +34,7 @@ class PageQuery(Shape):
 
 class MessageQuery(Shape):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    before: Annotated[int | None, Field(ge=0, description="Only messages before this `seq`")] = None
+    before: Annotated[int | None, Field(ge=0, le=2**53, description="Only messages before this `seq`")] = None
 
 
 class LimitQuery(Shape):

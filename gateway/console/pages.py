@@ -120,10 +120,11 @@ class Console:
         secret = request.cookies.get(COOKIE, "")
         session = await self._store.access.session(secret, self._clock()) if secret else None
         form = await request.post()
+        response = web.Response(status=303, headers={"Location": "/console"})
+        # Without the token it may be another site's form: that one may not even take the cookie away.
         if session is not None and form.get("csrf") == session.csrf:
             await self._store.access.end_session(secret)
-        response = web.Response(status=303, headers={"Location": "/console"})
-        response.del_cookie(COOKIE, path="/console")
+            response.del_cookie(COOKIE, path="/console")
         return response
 
     async def css(self, request: web.Request) -> web.Response:
@@ -144,7 +145,7 @@ def _before(request: web.Request) -> datetime | None:
         moment = datetime.fromisoformat(request.query.get("before", ""))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return moment if moment.tzinfo and 1970 <= moment.year < 9000 else None
 
 
 def _moment(value: datetime | None) -> str:

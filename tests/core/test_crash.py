@@ -29,7 +29,7 @@ from tests.providers.graph import GraphStandIn, Recorded
 from tests.providers.graph_webhooks import signed, status, statuses_webhook, text_webhook
 
 ACCOUNT = str(10**12)
-SENDERS = 6
+SENDERS = 20
 SETTLE = 120.0
 
 
@@ -97,7 +97,7 @@ class Customers:
             await self.post(body)
             self.acknowledged[sender].append(said)
             number += 1
-            await asyncio.sleep(self._random.uniform(0.0, 0.08))  # people write at their own pace
+            await asyncio.sleep(self._random.uniform(0.2, 1.2))  # people write at their own pace; faster, the pair limit holds us
 
     def accepted(self, request: Recorded) -> None:
         """The provider sends receipts for some of what it took, as it does: late, or twice, or never."""

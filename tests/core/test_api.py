@@ -1,0 +1,272 @@
+"""The REST API from the outside: who may call what, what is refused, and what comes back."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gateway.api import Api
+from gateway.api.routes import PREFIX
+from gateway.model.conversation import Conversation
+from tests.conftest import Running, make_tenant
+from tests.core.visitor import Visitor
+from tests.providers.graph_webhooks import text_webhook
+
+ACCESS = {
+    # Everybody
+    "GET /health": "open", "GET /ready": "open", "GET /metrics": "open",
+    "GET /widget/v1.js": "open", "GET /widget/app.js": "open", "GET /demo": "open", "GET /demo.css": "open", "GET /favicon.ico": "open",
+    "GET /api/openapi.json": "open", "GET /api/docs": "open", "GET /console/console.css": "open",
+    "GET /console/sign-in": "open", "POST /console/sign-in": "open", "POST /console/sign-out": "open",
+    # A signature or the verify token
+    "GET /webhooks/whatsapp": "provider", "POST /webhooks/whatsapp": "provider",
+    "GET /webhooks/whatsapp/{channel}": "provider", "POST /webhooks/whatsapp/{channel}": "provider",
+    # An origin and a ticket
+    "POST /widget/session": "visitor", "GET /widget/ws": "visitor",
+    # A session
+    "GET /console": "user", "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
+    # A key
+    "GET /api/v1/conversations": "key", "GET /api/v1/conversations/{conversation}": "key",
+    "GET /api/v1/conversations/{conversation}/messages": "key", "PUT /api/v1/conversations/{conversation}/owner": "key",
+    "GET /api/v1/leads": "key", "GET /api/v1/channels": "key", "GET /api/v1/documents": "key",
+    "GET /api/v1/dead-letters": "key", "POST /api/v1/dead-letters/{message}/retry": "key",
+}  # fmt: skip
+"""Every route and who may use it. A new route is added here on purpose, or the test fails."""
+
+
+def routes(running: Running) -> Iterator[tuple[str, str]]:
+    for route in running.gateway.app.router.routes():
+        assert route.resource is not None
+        if route.method != "HEAD":
+            yield route.method, route.resource.canonical
+
+
+async def key_of(running: Running, tenant: str) -> dict[str, str]:
+    _, secret = await running.store.access.create_key(tenant, "test", running.clock())
+    return {"Authorization": f"Bearer {secret}"}
+
+
+async def call(
+    running: Running, method: str, path: str, headers: dict[str, str], body: Any = None
+) -> tuple[int, Any]:
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with running.http.request(method, running.url + path, headers=headers, data=data) as answer:
+        text = await answer.read()
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Request-Id"]
+        if answer.status >= 400:
+            assert answer.content_type == "application/problem+json", (path, text)
+            found = json.loads(text)
+            assert set(found) >= {"type", "status", "code", "detail"}
+            assert found["status"] == answer.status
+        return answer.status, json.loads(text) if text else None
+
+
+async def one_conversation(running: Running) -> Conversation:
+    """A conversation of Acme's with a lead and a message that was given up."""
+    async with Visitor(running).open() as tab:
+        await tab.ask("unknown canary-4711")
+        values = {"name": "Canary Jane", "phone": "600111222", "email": ""}
+        await tab.send({"type": "form_reply", "values": values, "to": None})
+        await tab.heard()
+    [conversation] = await running.conversations()
+    return conversation
+
+
+async def test_every_route_is_listed_with_who_may_use_it(running: Running) -> None:
+    assert {f"{m} {p}" for m, p in routes(running)} == set(ACCESS)
+
+
+async def test_no_route_with_a_key_answers_without_a_good_one(running: Running) -> None:
+    key, secret = await running.store.access.create_key("acme", "test", running.clock())
+    bad = (
+        {}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer "},
+        {"Authorization": f"Basic {secret}"}, {"Authorization": secret}, {"Authorization": f"Bearer {secret}x"},
+        {"Authorization": f"Bearer {secret[:-1]}"}, {"Authorization": f"Bearer {key.id}"},
+        {"Authorization": "Bearer {\"$ne\": 1}"}, {"Authorization": "Bearer é\udcff".encode("utf-8", "surrogateescape").decode("latin-1")},
+        {"X-Api-Key": secret}, {"Cookie": f"parley_session={secret}"},
+    )  # fmt: skip
+    for method, path in routes(running):
+        if ACCESS[f"{method} {path}"] != "key":
+            continue
+        for headers in bad:
+            address = path.format(conversation="cv_x", message="m_x")
+            code, found = await call(running, method, address, headers, {"owner": "agent"})
+            assert (code, found["code"]) == (401, "key"), (path, headers)
+        code, _ = await call(running, method, address + f"?key={secret}", {}, None)
+        assert code == 401
+
+
+async def test_no_key_opens_another_tenants_things(running: Running) -> None:
+    conversation = await one_conversation(running)
+    transcript = await running.transcript(conversation.id)
+    await make_tenant(running.store, "bolt")
+    headers = await key_of(running, "bolt")
+    for method, path in routes(running):
+        if ACCESS[f"{method} {path}"] != "key":
+            continue
+        for message in (transcript[0].id, transcript[-1].id):
+            address = path.format(conversation=conversation.id, message=message)
+            code, found = await call(running, method, address, headers, {"owner": "agent"} if method == "PUT" else None)
+            if "{" in path:
+                assert (code, found["code"]) == (404, "not_found"), path
+            else:
+                assert (code, found["items"]) == (200, []), path
+            assert "anary" not in json.dumps(found)
+    assert await running.conversations() == (conversation,)
+    assert await running.transcript(conversation.id) == transcript
+    assert await running.conversations("bolt") == ()
+
+
+async def test_ids_that_are_no_ids_are_not_found(running: Running) -> None:
+    headers = await key_of(running, "acme")
+    for odd in ("%00", "%ED%A0%80", "$ne", "%7B%22$ne%22:1%7D", "..%2f..", "x" * 2000, "%252e%252e", "é"):
+        for method, path, body in (
+            ("GET", f"/conversations/{odd}", None),
+            ("GET", f"/conversations/{odd}/messages", None),
+            ("PUT", f"/conversations/{odd}/owner", {"owner": "agent"}),
+            ("POST", f"/dead-letters/{odd}/retry", None),
+        ):
+            assert (await call(running, method, PREFIX + path, headers, body))[0] == 404, path
+
+
+async def test_what_an_operation_does_not_take_is_refused_by_name(running: Running) -> None:
+    conversation = await one_conversation(running)
+    headers = await key_of(running, "acme")
+    owner = f"/conversations/{conversation.id}/owner"
+    messages = f"/conversations/{conversation.id}/messages"
+    cases: list[tuple[str, str, Any, str]] = [
+        ("GET", "/conversations?tenant=bolt", None, "query.tenant"),
+        ("GET", "/channels?limit=1", None, "query.limit"),
+        ("GET", f"/conversations/{conversation.id}?x", None, "query.x"),
+        ("POST", "/dead-letters/m_x/retry?force=1", None, "query.force"),
+        ("GET", "/conversations?limit=0", None, "query.limit"),
+        ("GET", "/conversations?limit=201", None, "query.limit"),
+        ("GET", "/leads?limit=abc", None, "query.limit"),
+        ("GET", "/leads?before=yesterday", None, "query.before"),
+        ("GET", "/leads?before=2026-01-01T00:00:00", None, "query.before"),
+        ("GET", f"{messages}?before=-1", None, "query.before"),
+        ("GET", f"{messages}?before={10**30}", None, "query.before"),
+        ("GET", f"{messages}?before[$gt]=0", None, "query.before[$gt]"),
+        ("GET", "/dead-letters?limit=1001", None, "query.limit"),
+        ("PUT", owner, {"owner": "agent", "tenant": "bolt"}, "body.tenant"),
+        ("PUT", owner, {"owner": "agent", "_id": "x"}, "body._id"),
+        ("PUT", owner, {"owner": "agent", "\ud800": "x"}, "body."),
+        ("PUT", owner, {"owner": {"$ne": "bot"}}, "body.owner"),
+        ("PUT", owner, {"owner": "admin"}, "body.owner"),
+        ("PUT", owner, {"owner": "\ud800"}, "body.owner"),
+        ("PUT", owner, {}, "body.owner"),
+        ("PUT", owner, [], "body"),
+        ("PUT", owner, b"", "body"),
+        ("PUT", owner, b"{", "body"),
+        ("PUT", owner, b"\xff", "body"),
+        ("PUT", owner, b"[" * 200_000, "body"),
+        ("PUT", owner, b" " * (1024 * 1024 + 1), "body"),
+    ]  # fmt: skip
+    for method, path, body, field in cases:
+        code, found = await call(running, method, PREFIX + path, headers, body)
+        assert code == 422, (path, body if not isinstance(body, bytes) else body[:40], found)
+        assert any(e["field"].startswith(field) and e["expected"] for e in found["errors"]), (path, found)
+    code, found = await call(running, "PUT", PREFIX + owner, {**headers, "Content-Encoding": "gzip"}, b"x")
+    assert code in (400, 415, 422)
+    [standing] = await running.conversations()
+    assert standing == conversation
+
+
+async def test_extreme_cursors_are_just_empty_pages(running: Running) -> None:
+    await one_conversation(running)
+    headers = await key_of(running, "acme")
+    for path in ("/conversations", "/leads"):
+        for before in (
+            "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00%2B14:00",
+            "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
+        ):  # fmt: skip
+            code, found = await call(running, "GET", f"{PREFIX}{path}?before={before}", headers)
+            assert code in (200, 422), (path, before)
+            if code == 200:
+                assert len(found["items"]) == (1 if before.startswith("9999") else 0)
+
+
+async def test_pages_follow_each_other_without_gap_or_repetition(running: Running) -> None:
+    for n in range(7):
+        running.clock.move(seconds=1)
+        body = text_webhook(f"3460000000{n}", f"echo {n}", f"wamid.{n}", int(running.clock().timestamp()))
+        assert await running.post_whatsapp(body) == 200
+        await running.until(lambda n=n: len(running.graph.messages()) == n + 1)  # type: ignore[misc]
+        await running.idle()
+    headers = await key_of(running, "acme")
+    whole: list[Any] = []
+    path = f"{PREFIX}/conversations?limit=3"
+    sizes = []
+    while True:
+        code, page = await call(running, "GET", path, headers)
+        assert code == 200
+        sizes.append(len(page["items"]))
+        whole += page["items"]
+        if page["next"] is None:
+            break
+        path = f"{PREFIX}/conversations?limit=3&before={page['next']}"
+    assert sizes == [3, 3, 1]
+    assert [c["preview"] for c in whole] == [f"echo {n}" for n in reversed(range(7))]
+    for n in range(4):
+        body = text_webhook("34600000006", f"echo more {n}", f"wamid.m{n}", int(running.clock().timestamp()))
+        assert await running.post_whatsapp(body) == 200
+    await running.until(lambda: len(running.graph.messages()) == 11)
+    await running.idle()
+    path = f"{PREFIX}/conversations/{whole[0]['id']}/messages?limit=4"
+    code, latest = await call(running, "GET", path, headers)
+    assert (len(latest["items"]), latest["more"]) == (4, True)
+    seen = latest["items"]
+    while latest["more"]:
+        code, latest = await call(running, "GET", f"{path}&before={seen[0]['seq']}", headers)
+        seen = latest["items"] + seen
+    assert len(seen) == len({m["id"] for m in seen}) == 10
+    assert [m["seq"] for m in seen] == sorted(m["seq"] for m in seen)
+
+
+async def test_the_owner_changes_and_comes_back(running: Running) -> None:
+    conversation = await one_conversation(running)
+    headers = await key_of(running, "acme")
+    path = f"{PREFIX}/conversations/{conversation.id}"
+    for owner in ("agent", "agent", "queue", "bot"):
+        code, found = await call(running, "PUT", f"{path}/owner", headers, {"owner": owner})
+        assert (code, found["owner"]) == (200, owner)
+        assert (await call(running, "GET", path, headers))[1]["owner"] == owner
+    code, found = await call(running, "GET", f"{PREFIX}/leads", headers)
+    assert [lead["name"] for lead in found["items"]] == ["Canary Jane"]
+    assert found["items"][0]["consent_text"]
+    code, found = await call(running, "GET", f"{PREFIX}/channels", headers)
+    assert {c["id"] for c in found["items"]} == {"ch_wa", "ch_web"}
+    assert "secret" not in json.dumps(found).lower()
+
+
+async def test_the_openapi_document_is_valid_and_complete(running: Running) -> None:
+    code, document = await call(running, "GET", "/api/openapi.json", {})
+    assert code == 200
+    OpenAPIV31SpecValidator(document).validate()
+    described = {f"{m.upper()} {PREFIX}{p}" for p, ms in document["paths"].items() for m in ms}
+    assert described == {route for route, who in ACCESS.items() if who == "key"}
+    api = Api(running.store, running.gateway.work, running.clock, "https://parley.example")
+    assert len({o.name for o in api.operations}) == len(api.operations)
+    async with running.http.get(f"{running.url}/api/docs") as page:
+        text = await page.text()
+        assert page.status == 200
+        assert "<script" not in text
+        for path in document["paths"]:
+            assert path in text
+
+
+async def test_a_key_of_a_tenant_is_not_shown_and_not_stored(running: Running) -> None:
+    key, secret = await running.store.access.create_key("acme", "test", running.clock())
+    assert secret not in repr(key)
+    assert await running.store.access.key(secret) == key
+    assert await running.store.access.key(secret.upper()) is None
+
+
+@pytest.mark.parametrize("path", ["/api/v2/conversations", "/api/v1/", "/api/v1/tenants", "/nothing", "/.git/config"])
+async def test_what_is_not_there_is_not_there(running: Running, path: str) -> None:
+    headers = await key_of(running, "acme")
+    assert (await call(running, "GET", path, headers))[0] == 404
+    assert (await call(running, "DELETE", f"{PREFIX}/conversations", headers))[0] == 405
