@@ -266,7 +266,9 @@ class Sockets:
                 line.put(_page(page.messages, page.more, older=False))
             case frames.Resume(after=after):
                 page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
-                if page.more and page.messages[-1].seq <= after:  # so busy a minute must not be all that comes
+                if (
+                    page.more and page.messages[-1].seq <= after
+                ):  # so busy a minute must not be all that comes
                     page = await messages.after(visitor.conversation, after, RESUME_PAGE)
                 line.put(_page(page.messages, page.more, older=False))
             case frames.More(before=before):

@@ -28,7 +28,8 @@ class PageQuery(Shape):
 
     limit: Annotated[int, Field(ge=1, le=200, description="How many at most")] = 50
     before: Annotated[
-        datetime | None, Field(description="Only what is older than this (ISO 8601, with a zone)")
+        Annotated[AwareDatetime, AfterValidator(_plausible)] | None,
+        Field(description="Only what is older than this (ISO 8601, with a zone)"),
     ] = None
 
 

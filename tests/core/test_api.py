@@ -109,7 +109,9 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
             continue
         for message in (transcript[0].id, transcript[-1].id):
             address = path.format(conversation=conversation.id, message=message)
-            code, found = await call(running, method, address, headers, {"owner": "agent"} if method == "PUT" else None)
+            code, found = await call(
+                running, method, address, headers, {"owner": "agent"} if method == "PUT" else None
+            )
             if "{" in path:
                 assert (code, found["code"]) == (404, "not_found"), path
             else:
@@ -265,7 +267,9 @@ async def test_a_key_of_a_tenant_is_not_shown_and_not_stored(running: Running) -
     assert await running.store.access.key(secret.upper()) is None
 
 
-@pytest.mark.parametrize("path", ["/api/v2/conversations", "/api/v1/", "/api/v1/tenants", "/nothing", "/.git/config"])
+@pytest.mark.parametrize(
+    "path", ["/api/v2/conversations", "/api/v1/", "/api/v1/tenants", "/nothing", "/.git/config"]
+)
 async def test_what_is_not_there_is_not_there(running: Running, path: str) -> None:
     headers = await key_of(running, "acme")
     assert (await call(running, "GET", path, headers))[0] == 404

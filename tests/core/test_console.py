@@ -108,7 +108,9 @@ async def test_signing_out_needs_the_sessions_own_token(running: Running) -> Non
 
 
 async def test_what_a_customer_writes_is_shown_as_text(running: Running) -> None:
-    body = text_webhook("34600111222", f"echo {EVIL}", "wamid.evil", int(running.clock().timestamp()), name=EVIL)
+    body = text_webhook(
+        "34600111222", f"echo {EVIL}", "wamid.evil", int(running.clock().timestamp()), name=EVIL
+    )
     assert await running.post_whatsapp(body) == 200
     await running.until(lambda: len(running.graph.messages()) == 1)
     await running.idle()
@@ -154,13 +156,21 @@ async def test_odd_ids_and_cursors_are_no_faults(running: Running) -> None:
     cookie = await sign_in(running)
     for odd in ("%00", "%ED%A0%80", "$ne", "x" * 2000, "..%2f"):
         assert (await fetch(running, f"/console/conversations/{odd}", cookie))[0] == 404, odd
-    for before in ("x", "0001-01-01T00:00:00%2B00:00", "9999-12-31T23:59:59-14:00", "2026-01-01", "%ED%A0%80"):
+    for before in (
+        "x",
+        "0001-01-01T00:00:00%2B00:00",
+        "9999-12-31T23:59:59-14:00",
+        "2026-01-01",
+        "%ED%A0%80",
+    ):
         for path in ("/console", "/console/leads"):
             assert (await fetch(running, f"{path}?before={before}", cookie))[0] == 200, before
     async with Visitor(running).open() as tab:
         await tab.ask("echo x")
     for before in ("-1", "9" * 17, "9" * 40, "٣", "x"):
-        code, _, _ = await fetch(running, f"/console/conversations/{tab.conversation}?before={before}", cookie)
+        code, _, _ = await fetch(
+            running, f"/console/conversations/{tab.conversation}?before={before}", cookie
+        )
         assert code == 200, before
 
 

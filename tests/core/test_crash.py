@@ -97,7 +97,9 @@ class Customers:
             await self.post(body)
             self.acknowledged[sender].append(said)
             number += 1
-            await asyncio.sleep(self._random.uniform(0.2, 1.2))  # people write at their own pace; faster, the pair limit holds us
+            await asyncio.sleep(
+                self._random.uniform(0.2, 1.2)
+            )  # people write at their own pace; faster, the pair limit holds us
 
     def accepted(self, request: Recorded) -> None:
         """The provider sends receipts for some of what it took, as it does: late, or twice, or never."""

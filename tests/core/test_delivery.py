@@ -48,9 +48,13 @@ async def timed(
     await make_whatsapp(store)
     await make_site(store)
     brain = ScriptedBrain()
-    async with build(settings, store, clock, brain=brain, monotonic=monotonic) as gateway, working(gateway):
-        async with listening(gateway.app, "127.0.0.1", 0) as port, aiohttp.ClientSession() as http:
-            yield Running(gateway, f"http://127.0.0.1:{port}", http, brain, clock, graph)
+    async with (
+        build(settings, store, clock, brain=brain, monotonic=monotonic) as gateway,
+        working(gateway),
+        listening(gateway.app, "127.0.0.1", 0) as port,
+        aiohttp.ClientSession() as http,
+    ):
+        yield Running(gateway, f"http://127.0.0.1:{port}", http, brain, clock, graph)
 
 
 async def ask(running: Running, text: str, sender: str = SENDER) -> None:
@@ -156,7 +160,9 @@ async def test_an_unknown_outcome_is_resolved_by_the_providers_own_receipt(timed
     [unknown] = await outgoing(timed)
     assert unknown.status is Status.UNKNOWN
     [taken] = timed.graph.messages()
-    body = statuses_webhook([status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message=taken.message)])
+    body = statuses_webhook(
+        [status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message=taken.message)]
+    )
     assert await timed.post_whatsapp(body) == 200
     for _ in range(3):
         timed.clock.move(minutes=2)
@@ -229,7 +235,9 @@ async def test_within_the_window_it_still_goes(timed: Running) -> None:
     assert said(timed) == ["echo in time"]
 
 
-async def test_a_refused_token_disables_the_channel_and_what_waits_is_sent_once_it_is_enabled(timed: Running) -> None:
+async def test_a_refused_token_disables_the_channel_and_what_waits_is_sent_once_it_is_enabled(
+    timed: Running,
+) -> None:
     timed.graph.misbehave(Fault.error(190, status=401))
     await ask(timed, "echo 1")
     assert (await timed.store.directory.channel("ch_wa")).state == "disabled"
@@ -294,12 +302,16 @@ async def test_a_recipient_gets_no_more_than_the_provider_allows(timed: Running)
     assert said(timed) == [f"echo {n}" for n in range(burst + 3)]
 
 
-@pytest.mark.xfail(strict=True, reason="store/messages: a receipt cannot correct what was given up as unknown")
+@pytest.mark.xfail(
+    strict=True, reason="store/messages: a receipt cannot correct what was given up as unknown"
+)
 async def test_a_receipt_after_giving_up_shows_that_it_was_delivered(timed: Running) -> None:
     """Invariant 4: the provider's own evidence counts first, also after we stopped trying."""
     await test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed)
     taken = timed.graph.messages()[-1]
-    body = statuses_webhook([status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message="m_template")])
+    body = statuses_webhook(
+        [status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message="m_template")]
+    )
     assert await timed.post_whatsapp(body) == 200
     found = await timed.store.of("acme").messages.get("m_template")
     assert found is not None

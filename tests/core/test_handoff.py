@@ -179,5 +179,3 @@ async def test_owners_of_other_tenants_and_unknown_conversations(running: Runnin
             await set_owner(running.store.of(tenant), wanted, "agent")
     [standing] = await running.conversations()
     assert standing.owner == "bot"
-
-

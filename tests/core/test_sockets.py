@@ -75,7 +75,9 @@ BAD_ORIGINS = (
 )  # fmt: skip
 
 
-async def test_only_the_sites_own_origins_get_a_session_or_a_socket(running: Running, visitor: Visitor) -> None:
+async def test_only_the_sites_own_origins_get_a_session_or_a_socket(
+    running: Running, visitor: Visitor
+) -> None:
     for origin in BAD_ORIGINS:
         stranger = Visitor(running, origin=origin)
         code, answer = await stranger.post({"site": "ch_web", "token": None, "language": "en"})
@@ -127,8 +129,14 @@ def _tampered(token: str) -> Iterator[tuple[str, str]]:
         kind = jwt.get_unverified_header(token)["typ"]
         yield what, jwt.encode(made, SIGNING, "HS256", headers={"typ": kind})
     yield "no type", jwt.encode(claims, SIGNING, "HS256")
-    yield "another key", jwt.encode(claims, b"x" * 32, "HS256", headers={"typ": jwt.get_unverified_header(token)["typ"]})
-    yield "the key's text", jwt.encode(claims, KEY, "HS256", headers={"typ": jwt.get_unverified_header(token)["typ"]})
+    yield (
+        "another key",
+        jwt.encode(claims, b"x" * 32, "HS256", headers={"typ": jwt.get_unverified_header(token)["typ"]}),
+    )
+    yield (
+        "the key's text",
+        jwt.encode(claims, KEY, "HS256", headers={"typ": jwt.get_unverified_header(token)["typ"]}),
+    )
     yield "empty", ""
 
 
@@ -197,7 +205,9 @@ async def test_a_ticket_is_for_its_own_site(running: Running, visitor: Visitor) 
     assert await visitor.refused(ticket) == 401
 
 
-async def test_what_is_no_websocket_or_another_protocol_is_not_upgraded(running: Running, visitor: Visitor) -> None:
+async def test_what_is_no_websocket_or_another_protocol_is_not_upgraded(
+    running: Running, visitor: Visitor
+) -> None:
     async with running.http.get(f"{running.url}/widget/ws", headers={"Origin": ORIGIN}) as answer:
         assert answer.status == 426
     ticket = (await visitor.session())["ticket"]
@@ -245,7 +255,9 @@ async def test_a_frame_that_is_not_understood_is_answered_by_name(visitor: Visit
             await tab.next("pong")
 
 
-async def test_nul_and_lone_surrogates_do_not_break_the_conversation(running: Running, visitor: Visitor) -> None:
+async def test_nul_and_lone_surrogates_do_not_break_the_conversation(
+    running: Running, visitor: Visitor
+) -> None:
     odd = "a\x00b\ud800c"
     contents: list[dict[str, Any]] = [
         {"type": "text", "text": "a\x00b"},
@@ -304,9 +316,9 @@ async def test_binary_large_and_compressed_frames_are_not_taken(running: Running
 
 async def test_a_flood_is_slowed_and_then_ended(running: Running, visitor: Visitor) -> None:
     async with visitor.open(resume=False) as tab:
-        for n in range(FLOOD):
+        for _ in range(FLOOD):
             await tab.put({"t": "ping"})
-        for n in range(FLOOD):
+        for _ in range(FLOOD):
             await tab.next("pong")
         error = await tab.error({"t": "send", "id": "one-too-many", "content": {"type": "text", "text": "x"}})
         assert (error["code"], error["id"]) == ("slow_down", "one-too-many")
@@ -367,7 +379,9 @@ async def test_a_cursor_brings_what_was_missed_and_more_brings_what_is_older(
     async with visitor.open(resume=False) as tab:
         missed = await tab.resume(cursor)
         # What came just before the cursor may be repeated; the widget knows it by its id.
-        said = [m["content"]["text"] for m in missed["messages"] if m["from"] == "visitor" and m["seq"] > cursor]
+        said = [
+            m["content"]["text"] for m in missed["messages"] if m["from"] == "visitor" and m["seq"] > cursor
+        ]
         assert said == [f"echo {n}.{m}" for n in range(1, 4) for m in range(9)]
         seqs = [m["seq"] for m in missed["messages"]]
         assert seqs == sorted(set(seqs))
@@ -417,7 +431,9 @@ async def test_visitors_never_see_each_other(running: Running, visitor: Visitor)
             assert "canary-4711" not in json.dumps(tab.seen)
 
 
-async def test_a_reader_that_does_not_keep_up_is_closed_and_can_resume(running: Running, visitor: Visitor) -> None:
+async def test_a_reader_that_does_not_keep_up_is_closed_and_can_resume(
+    running: Running, visitor: Visitor
+) -> None:
     async with visitor.open() as tab:
         answer = await tab.ask("echo hello")
         hub = running.gateway.channels.web.hub

@@ -105,7 +105,9 @@ async def lived(running: Running) -> str:
         await tab.next("pong")
     await running.idle()
     user = await store.access.create_user("acme", "ana@example.com", "Ana", running.clock())
-    cookie = await store.access.use_link(await store.access.create_link(user, running.clock()), running.clock())
+    cookie = await store.access.use_link(
+        await store.access.create_link(user, running.clock()), running.clock()
+    )
     assert cookie is not None
     assert await store.access.session(cookie, running.clock())
     _, key = await store.access.create_key("acme", "k", running.clock())
@@ -153,7 +155,7 @@ async def test_every_query_finds_an_index(running: Running, trips: Seen, raw: An
     assert len(queries) > 25
     unindexed = []
     for collection, query in queries.values():
-        if "_id" in query["filter"] or (collection, json.dumps(query["filter"])) in SMALL:
+        if "_id" in query["filter"] or (collection, str(query["filter"])) in SMALL:
             continue
         command: Doc = {"find": collection, "filter": query["filter"]}
         if query.get("sort"):
@@ -167,7 +169,9 @@ async def test_every_query_finds_an_index(running: Running, trips: Seen, raw: An
 
 async def test_a_query_without_an_index_would_be_noticed(store: Store, raw: Any) -> None:
     await raw["messages"].insert_one({"_id": "x", "tenant": "acme"})
-    plan = await raw.command({"explain": {"find": "messages", "filter": {"colour": 1}}, "verbosity": "queryPlanner"})
+    plan = await raw.command(
+        {"explain": {"find": "messages", "filter": {"colour": 1}}, "verbosity": "queryPlanner"}
+    )
     assert "COLLSCAN" in _stages(plan["queryPlanner"]["winningPlan"])
 
 
@@ -188,7 +192,9 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     contact = await acme.conversations.contact(conversation.contact)
     [lead] = await running.leads()
     transcript = await running.transcript(conversation_id)
-    waiting = replace(transcript[-1], id="m_waiting", status=Status.QUEUED, due=running.clock() + timedelta(days=9))
+    waiting = replace(
+        transcript[-1], id="m_waiting", status=Status.QUEUED, due=running.clock() + timedelta(days=9)
+    )
     await acme.messages.put_outgoing([waiting], "run")
     later, failure = running.clock(), Failure("x", "x")
     arguments: Doc = {
@@ -231,7 +237,13 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     assert await running.store.knowledge.remove("bolt", "d_acme") is False
     now = {n: [d for d in docs if d.get("tenant") == "acme"] for n, docs in (await dump(raw)).items()}
     assert now == theirs
-    assert {n for c in (Messages, Conversations) for n in _public(c)} >= {"get", "work", "claim", "save", "put_lead"}
+    assert {n for c in (Messages, Conversations) for n in _public(c)} >= {
+        "get",
+        "work",
+        "claim",
+        "save",
+        "put_lead",
+    }
 
 
 # Secrets (rows 44, 45, 46) ---------------------------------------------------------------------------------
@@ -252,7 +264,17 @@ async def test_no_secret_is_in_the_database_the_logs_or_any_answer(running: Runn
         _, key = await access.create_key("acme", "canary", now)
         visitor = Visitor(running)
         found = await visitor.session()
-        secrets = [ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, KEY, link, cookie or "", key, found["token"], found["ticket"]]
+        secrets = [
+            ACCESS_TOKEN,
+            APP_SECRET,
+            VERIFY_TOKEN,
+            KEY,
+            link,
+            cookie or "",
+            key,
+            found["token"],
+            found["ticket"],
+        ]
         async with visitor.open(found["ticket"]):
             pass
         answers = []
@@ -330,7 +352,9 @@ async def test_a_ciphertext_moved_to_another_tenant_or_channel_does_not_open(
             await fresh.directory.channel("ch_bolt")
         assert APP_SECRET not in str(refused.value)
         assert (await fresh.directory.channel("ch_wa")).secrets["app_secret"] == APP_SECRET
-    async with open_store(replace(settings, secret_keys=(OTHER_KEY, KEY)), clock, say=lambda _: None) as rotated:
+    async with open_store(
+        replace(settings, secret_keys=(OTHER_KEY, KEY)), clock, say=lambda _: None
+    ) as rotated:
         assert (await rotated.directory.channel("ch_wa")).secrets["app_secret"] == APP_SECRET
     async with open_store(replace(settings, secret_keys=(OTHER_KEY,)), clock, say=lambda _: None) as lost:
         with pytest.raises(ParleyError, match="SECRET_KEYS"):
@@ -398,12 +422,16 @@ async def test_an_account_belongs_to_one_channel_and_ids_are_unique(store: Store
         await store.access.create_user("bolt", "ana@example.com ", "Ana", now)
 
 
-async def test_a_change_in_one_process_is_seen_in_another(settings: Settings, store: Store, clock: MovableClock) -> None:
+async def test_a_change_in_one_process_is_seen_in_another(
+    settings: Settings, store: Store, clock: MovableClock
+) -> None:
     await make_tenant(store)
     channel = await make_whatsapp(store)
     async with open_store(settings, clock, say=lambda _: None) as other:
         assert (await other.directory.channel("ch_wa")).state == "active"
-        await store.directory.set_channel(channel, state="disabled", secrets={"app_secret": "a-new-app-secret-0123"})
+        await store.directory.set_channel(
+            channel, state="disabled", secrets={"app_secret": "a-new-app-secret-0123"}
+        )
         await other.directory.refresh()
         found = await other.directory.channel("ch_wa")
         assert (found.state, found.secrets["app_secret"]) == ("disabled", "a-new-app-secret-0123")
@@ -430,5 +458,3 @@ async def test_a_message_is_never_changed_back(store: Store, clock: MovableClock
     found = await messages.get("m_1")
     assert found is not None
     assert (found.status, found.failure) == (Status.SENT, None)
-
-

@@ -208,7 +208,9 @@ async def test_the_same_story_on_whatsapp_step_by_step(running: Running) -> None
     [confirm] = await chat.say("12 apples is what I want for my")
     assert confirm.text
     assert await running.leads() == ()
-    pressed = [b["reply"]["id"] for b in phone.body.get("interactive", {}).get("action", {}).get("buttons", [])]
+    pressed = [
+        b["reply"]["id"] for b in phone.body.get("interactive", {}).get("action", {}).get("buttons", [])
+    ]
     assert "lead:phone" in pressed
     [email] = await chat.press("lead:phone", "Use it", phone.wamid or "")
     assert EN.ask_email in (email.text or "")
