@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from gateway.console import Console
 from gateway.deliver import Deliver
 from gateway.inbox import Inbox
 from gateway.model.clock import Sequencer, system_clock
+from gateway.model.errors import Unavailable
 from gateway.model.message import Message
 from gateway.model.ports import Brain, Clock, Key
 from gateway.ops.health import Health, Metrics
@@ -28,13 +30,14 @@ from gateway.settings import Settings, development_key
 from gateway.sockets import Sockets
 from gateway.store import Store
 from gateway.store.database import RoundTrips, connect, database, migrate
+from gateway.store.directory import POLL
 from gateway.store.embedded import embedded, running_uri
 from gateway.store.vault import Vault
 from gateway.turn import Turns
 from gateway.widget import Widget
 from gateway.work.local import LocalWork
 from gateway.work.pace import Pacer
-from gateway.work.sweeper import Sweeper
+from gateway.work.sweeper import EVERY, Sweeper
 
 STOP_SECONDS = 25.0
 """What is under way gets this long to end before the process does."""
@@ -100,8 +103,9 @@ async def build(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Gateway]:
     """A gateway over a store: everything built, nothing running yet."""
-    connector = aiohttp.TCPConnector(limit=128, limit_per_host=64, ttl_dns_cache=60, keepalive_timeout=15)
-    timeout = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5)
+    # No limit a host: most of what we send goes to one, and what bounds it is each account's own limit.
+    connector = aiohttp.TCPConnector(limit=512, ttl_dns_cache=60, keepalive_timeout=15)
+    timeout = aiohttp.ClientTimeout(total=20, sock_connect=5)
     # DummyCookieJar: a provider's cookies belong to nobody. auto_decompress stays; only verified providers answer.
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
@@ -151,8 +155,10 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
     """Do the work: turns, deliveries, sweeps. On leaving, what is under way comes to its end."""
     tasks = [
         asyncio.create_task(gateway.work.run(gateway.turns.handle), name="work"),
-        asyncio.create_task(gateway.sweeper.run(), name="sweeper"),
-        asyncio.create_task(gateway.store.directory.follow(), name="directory"),
+        asyncio.create_task(again_and_again("sweeper", gateway.sweeper.sweep, EVERY), name="sweeper"),
+        asyncio.create_task(
+            again_and_again("directory", gateway.store.directory.refresh, POLL), name="directory"
+        ),
         # Loading the model takes seconds: not the first customer's.
         asyncio.create_task(_warmed(gateway.embedder), name="embedder"),
     ]
@@ -164,6 +170,21 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def again_and_again(name: str, look: Callable[[], Awaitable[object]], every: float) -> None:
+    """Look, pause, and look again, for ever; pauses differ by up to a quarter, so that processes don't look in step.
+
+    Whatever goes wrong in one look is logged, and the next comes all the same.
+    """
+    while True:
+        try:
+            await look()
+        except Unavailable:
+            pass  # readiness says so
+        except Exception as error:
+            logger.opt(exception=error).error("the {} broke; it goes on", name)
+        await asyncio.sleep(every * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, not a secret)
 
 
 async def _warmed(embedder: Embedder) -> None:

@@ -6,8 +6,11 @@ conversation is sent again and marked as possibly doubled, a template never is.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+
+from loguru import logger
 
 from consent.permission import Facts, Refused, decide
 from gateway.model.content import Template
@@ -26,8 +29,17 @@ EVIDENCE = timedelta(seconds=10)
 """How long the provider's receipts have to tell what became of a message whose outcome is unknown."""
 
 HOLD = timedelta(minutes=5)
-MOST_ATTEMPTS = 8
+MOST_AGE = timedelta(hours=24)
+"""How long a message that the provider certainly did not take is tried again."""
+
+MOST_DOUBLED = 3
+"""How often at most a message is sent whose outcome is unknown each time: the customer may have every copy."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+AT_ONCE = 32
+"""Sends of one account that may be under way at once: one that hangs must not take every place."""
+
+FULL = timedelta(seconds=0.5)
 
 
 class Deliver:
@@ -46,6 +58,7 @@ class Deliver:
         self._clock = clock
         self._log = log
         self._jitter = jitter
+        self._under_way: Counter[str] = Counter()
 
     def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Whether a message just written may be claimed at once: allowed, and its lanes have room (a place in
@@ -53,8 +66,14 @@ class Deliver:
         facts = self._facts(channel, conversation)
         if isinstance(decide(message, facts, self._clock()), Refused):
             return False
+        return not self._pause(channel, conversation)
+
+    def _pause(self, channel: Channel, conversation: Conversation) -> timedelta:
+        """How long a message has to wait for room in its lanes; none takes a place in them."""
+        if self._under_way[channel.id] >= AT_ONCE:
+            return FULL
         capabilities = self._adapters[channel.kind].capabilities
-        return self._pacer.wait(channel.id, conversation.address, capabilities) == 0
+        return timedelta(seconds=self._pacer.wait(channel.id, conversation.address, capabilities))
 
     def lease(self) -> datetime:
         return self._clock() + LEASE
@@ -75,18 +94,18 @@ class Deliver:
         for place, message in enumerate(messages):
             if place:
                 conversation = await store.conversations.get(conversation.id) or conversation
-            if message.id != claimed and not await self._claim(channel, conversation, message):
-                if await self._gone(channel, message):
-                    continue
-                return False
-            if not await self._send(channel, conversation, message):
+            wait = None
+            if message.id == claimed or await self._claim(channel, conversation, message):
+                wait = await self._send(channel, conversation, message)
+            else:
+                standing = await store.messages.get(message.id)
+                if standing is not None and not standing.status.ended:
+                    wait = standing.due or self._clock() + FULL
+            if wait is not None:
+                if place + 1 < len(messages):
+                    await store.messages.wait_behind(message, wait)
                 return False
         return True
-
-    async def _gone(self, channel: Channel, message: Message) -> bool:
-        """Whether a message that could not be claimed no longer stands in the way of the next."""
-        standing = await self._store.of(channel.tenant).messages.get(message.id)
-        return standing is None or standing.status >= Status.SENT
 
     async def _claim(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Take one message for sending; False when it has to wait, or must not be sent."""
@@ -102,10 +121,8 @@ class Deliver:
         if isinstance(verdict, Refused):
             await self._refuse(channel, message, verdict)
             return False
-        capabilities = self._adapters[channel.kind].capabilities
-        pause = self._pacer.wait(channel.id, conversation.address, capabilities)
-        if pause:
-            await messages.requeue(message.id, Status.QUEUED, now + timedelta(seconds=pause), False)
+        if pause := self._pause(channel, conversation):
+            await messages.requeue(message.id, Status.QUEUED, now + pause, False)
             return False
         return await messages.claim(message.id, self.lease())
 
@@ -122,9 +139,9 @@ class Deliver:
     async def _send_again(self, message: Message) -> bool:
         """No evidence came in time."""
         messages = self._store.of(message.tenant).messages
-        if isinstance(message.content, Template):
-            text = "It may have been sent; a template is never sent twice. Look at the recipient's chat."
-            await messages.end(message.id, Status.DEAD, Failure("delivery:unknown", text))
+        if isinstance(message.content, Template) or message.attempts >= MOST_DOUBLED:
+            text = "It may have been sent, so it is not sent again. Look at the customer's chat."
+            await messages.end(message, Status.UNKNOWN, Status.DEAD, Failure("delivery:unknown", text))
             return False
         self._log("possibly doubled", message, "sent again without evidence of the first attempt")
         return await messages.requeue(message.id, Status.UNKNOWN, self._clock(), True)
@@ -135,12 +152,11 @@ class Deliver:
         if verdict.hold:
             await messages.hold(message.id, self._clock() + HOLD, failure)
         else:
-            await messages.end(message.id, Status.FAILED, failure)
+            await messages.end(message, Status.QUEUED, Status.FAILED, failure)
         self._log("refused", message, verdict.reason)
 
-    async def _send(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Hand a claimed message to its channel; whether the next one may follow."""
-        messages = self._store.of(channel.tenant).messages
+    async def _send(self, channel: Channel, conversation: Conversation, message: Message) -> datetime | None:
+        """Hand a claimed message to its channel; None when the next may follow, else until when it waits."""
         outgoing = Outgoing(
             id=message.id,
             conversation=message.conversation,
@@ -151,34 +167,51 @@ class Deliver:
             author=message.author,
             reply_to=message.reply_to,
         )
+        self._under_way[channel.id] += 1
         try:
             accepted = await self._adapters[channel.kind].send(channel, outgoing)
         except SendError as error:
             return await self._failed(channel, message, error)
-        await messages.sent(message.id, accepted.provider_id, self._clock())
-        return True
+        except Exception as error:  # a fault of ours, before or after the provider took it
+            logger.opt(exception=error).error("a send broke")
+            text = "Sending broke on our side; the log says how."
+            return await self._failed(channel, message, SendError("delivery:broken", text, outcome="unknown"))
+        finally:
+            self._under_way[channel.id] -= 1
+            if not self._under_way[channel.id]:
+                del self._under_way[channel.id]
+        await self._store.of(channel.tenant).messages.sent(message.id, accepted.provider_id, self._clock())
+        return None
 
-    async def _failed(self, channel: Channel, message: Message, error: SendError) -> bool:
+    async def _failed(self, channel: Channel, message: Message, error: SendError) -> datetime | None:
         messages = self._store.of(channel.tenant).messages
         failure = Failure(error.code, error.text)
         self._log("not sent", message, error.code)
+        wait = self._wait(message, error)
         if error.disable_channel:
-            await self._store.directory.set_channel(channel, state="disabled")
-            await messages.retry(message.id, self._clock() + HOLD, failure, False)
-            return False
-        attempts = message.attempts + 1
-        if error.outcome == "unknown" and attempts < MOST_ATTEMPTS:
-            await messages.retry(message.id, self._clock() + EVIDENCE, failure, True)
-            return False
+            await self._store.directory.disable(channel)
+        if wait is None:
+            status = Status.DEAD if error.retryable else Status.FAILED
+            await messages.end(message, Status.SENDING, status, failure)
+            return None
+        due = self._clock() + wait
+        await messages.retry(message, due, failure, error.outcome == "unknown")
+        return due
+
+    def _wait(self, message: Message, error: SendError) -> timedelta | None:
+        """How long until it is tried again; None: never."""
+        if error.outcome == "unknown":
+            return EVIDENCE
+        if error.disable_channel:
+            return HOLD
         if error.wait:
-            self._pacer.pause(channel.id, error.wait)
-        if error.retryable and attempts < MOST_ATTEMPTS:
-            pause = error.wait or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempts - 1))
-            pause *= 1 + 0.25 * self._jitter()
-            await messages.retry(message.id, self._clock() + timedelta(seconds=pause), failure, False)
-            return False
-        await messages.end(message.id, Status.DEAD if error.retryable else Status.FAILED, failure)
-        return True
+            self._pacer.pause(message.channel, error.wait)
+        tries = message.attempts + 1
+        too_old = self._clock() - message.at >= MOST_AGE
+        if not error.retryable or too_old or (error.most_attempts and tries >= error.most_attempts):
+            return None
+        pause = error.wait or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 20))
+        return timedelta(seconds=pause * (1 + 0.25 * self._jitter()))
 
     def _facts(self, channel: Channel, conversation: Conversation) -> Facts:
         return Facts(

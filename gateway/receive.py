@@ -10,7 +10,7 @@ from aiohttp import web
 from loguru import logger
 
 from gateway.inbox import Inbox
-from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, Unavailable
+from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, ParleyError, Unavailable
 from gateway.model.ports import Clock, Parsed, WebhookAdapter
 from gateway.model.tenant import Channel
 from gateway.store import Store
@@ -89,10 +89,10 @@ class Receive:
         for account in adapter.accounts(body):
             try:
                 found = await self._store.directory.by_account(adapter.kind, account)
-            except NotFound:
-                logger.bind(channel_kind=kind).warning(
-                    "an app-wide webhook for an account that is not connected"
-                )
+            except Unavailable:
+                raise
+            except ParleyError as error:  # one account's trouble is not the others'
+                logger.bind(channel_kind=kind).warning("an app-wide webhook can't be used: {}", error)
                 continue
             await self._take(found, adapter.parse(found, body))
 
@@ -127,7 +127,7 @@ class _Refused(Exception):
 
 def _admit(request: web.Request, signed: bool) -> None:
     """Refuse by the head alone, before anything is looked up or read. Raises _Refused."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if any(e.strip().lower() != "identity" for e in request.headers.getall("Content-Encoding", [])):
         raise _Refused(415)
     if not signed:
         raise _Refused(401)

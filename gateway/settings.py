@@ -4,6 +4,7 @@ A wrong value does not stop at the first: `load` reports every one, a line each,
 it expects. No secret has a default; in development a key is made and kept under `DATA_DIR` instead.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -182,6 +183,16 @@ def development_key(data_dir: Path) -> str:
     path = data_dir / "secret.key"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32), encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
+        # Written whole under another name and then linked: nobody ever reads half a key, and the first one stands.
+        fresh = data_dir / f"secret.key.{secrets.token_hex(4)}"
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32), encoding="ascii")
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
+    key = path.read_text(encoding="ascii").strip()
+    if len(key) < MIN_KEY:
+        raise SettingsError(
+            [f"{path}: expected a key of at least {MIN_KEY} characters; restore it, or delete the file"]
+        )
+    return key

@@ -48,6 +48,11 @@ class _Visitor:
     identity: Identity
     conversation: str
     language: str
+    origin: str
+
+
+class _Closed(Exception):
+    """The site does not take this visitor any more."""
 
 
 class Sockets:
@@ -108,7 +113,7 @@ class Sockets:
         if request.content_length is not None and request.content_length > MAX_SESSION_BODY:
             return None
         try:
-            asked = json.loads((await request.content.read(MAX_SESSION_BODY + 1))[: MAX_SESSION_BODY + 1])
+            asked = json.loads(await _upto(request, MAX_SESSION_BODY))
         except (ValueError, RecursionError):
             return None
         if not isinstance(asked, dict):
@@ -217,6 +222,7 @@ class Sockets:
             identity,
             conversation_of(channel.id, identity),
             ticket.language,
+            request.headers.get("Origin", ""),
         )
 
     async def _write(self, socket: web.WebSocketResponse, line: Line) -> None:
@@ -249,12 +255,25 @@ class Sockets:
                     raise frames.BadFrame(
                         "slow_down", "Too many frames at once; try again in a few seconds.", told
                     )
+                await self._still_open(visitor)
                 await self._handle(visitor, line, frame)
+            except _Closed:
+                await socket.close(code=CLOSED)
+                return
             except frames.BadFrame as error:
                 line.put(_error(error))
             except Unavailable:
                 await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
                 return
+
+    async def _still_open(self, visitor: _Visitor) -> None:
+        """A site that was disabled, or lost the page's origin, takes nothing more. Raises _Closed."""
+        try:
+            channel = await self._site(visitor.channel.id)
+        except NotFound:
+            raise _Closed from None
+        if visitor.origin not in channel.origins:
+            raise _Closed
 
     async def _handle(self, visitor: _Visitor, line: Line, frame: frames.ClientFrame) -> None:
         messages = visitor.store.messages
@@ -311,6 +330,16 @@ class Sockets:
         )
 
 
+async def _upto(request: web.Request, limit: int) -> bytes:
+    """The body. Raises ValueError when it is longer."""
+    body = b""
+    async for part in request.content.iter_any():
+        body += part
+        if len(body) > limit:
+            raise ValueError("too long")
+    return body
+
+
 def _shown(message: Message) -> dict[str, Any]:
     return frames.message(
         message.id, message.seq, message.author, message.at, message.content, message.client_id
@@ -319,9 +348,7 @@ def _shown(message: Message) -> dict[str, Any]:
 
 def _page(messages: tuple[Message, ...], more: bool, older: bool) -> dict[str, Any]:
     """What was said, and what was sent; not what still waits or never left."""
-    shown = [
-        _shown(m) for m in messages if m.direction == "in" or Status.SENDING <= m.status < Status.CANCELLED
-    ]
+    shown = [_shown(m) for m in messages if m.direction == "in" or m.status.out]
     return {"t": "messages", "messages": shown, "more": more, "older": older}
 
 

@@ -19,11 +19,11 @@ from gateway import outbox
 from gateway.model.clock import Sequencer
 from gateway.model.content import Content, FormReply, Reply, Text, plain_text
 from gateway.model.conversation import Contact, Conversation, Lead, Pending
-from gateway.model.errors import SendError, Unavailable
-from gateway.model.message import Failure, Message, contact_id, stable_id
+from gateway.model.errors import ParleyError, SendError, Unavailable
+from gateway.model.message import Failure, Message, Status, contact_id, stable_id
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
 from gateway.model.tenant import Channel, Tenant
-from gateway.model.texts import unsupported
+from gateway.model.texts import broken, unsupported
 from gateway.store import Store, TenantStore
 from leads import flow
 from leads.state import Context, LeadState, Step
@@ -33,7 +33,12 @@ OVERTAKEN = 6
 
 MOST_FAILURES = 5
 PREVIEW = 120
-SEEN_SECONDS = 5.0
+SEEN_SECONDS = 1.0
+UNUSABLE = timedelta(minutes=5)
+
+
+class Overtaken(Exception):
+    """Another process runs this turn, or has run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +77,41 @@ class Turns:
     async def handle(self, key: Key) -> None:
         """Do all that a conversation needs now. Safe to call at any time, any number of times."""
         store = self._store.of(key.tenant)
-        work, conversation = await asyncio.gather(
-            store.messages.work(key.conversation), store.conversations.get(key.conversation)
-        )
+        # In this order: a turn that is committed after the first read is seen in the second.
+        conversation = await store.conversations.get(key.conversation)
+        work = await store.messages.work(key.conversation)
         if not work:
             return
-        channel = await self._store.directory.channel(work[0].channel)
-        if channel.kind not in self._adapters:
-            return
-        unsent: list[Message] | None = [m for m in work if m.direction == "out"]
         with logger.contextualize(tenant=key.tenant, conversation=key.conversation):
-            for message in (m for m in work if m.direction == "in"):
-                try:
-                    conversation, unsent = await self._turn(channel, store, conversation, message, unsent)
-                except Unavailable:
+            try:
+                channel = await self._store.directory.channel(work[0].channel)
+            except ParleyError as error:
+                if isinstance(error, Unavailable):
                     raise
-                except Exception as error:
-                    await self._broken(store, message, error)
-                    return
-            if unsent and conversation is not None:
-                await self._deliver.run(channel, conversation, unsent)
+                logger.error("its channel can't be used: {}", error)
+                await self._store.open_work.postpone(key.tenant, key.conversation, self._clock() + UNUSABLE)
+                return
+            if channel.kind in self._adapters:
+                await self._work(channel, store, conversation, work)
+
+    async def _work(
+        self, channel: Channel, store: TenantStore, conversation: Conversation | None, work: list[Message]
+    ) -> None:
+        unsent: list[Message] | None = [m for m in work if m.direction == "out"]
+        for message in (m for m in work if m.direction == "in"):
+            if message.attempts and message.due and message.due > self._clock():
+                break  # its turn broke; it and what follows it wait for the next attempt
+            try:
+                conversation, unsent = await self._turn(channel, store, conversation, message, unsent)
+            except Unavailable:
+                raise
+            except Overtaken:
+                return  # another process is at it
+            except Exception as error:
+                await self._broken(channel, store, conversation, message, unsent, error)
+                return
+        if unsent and conversation is not None:
+            await self._deliver.run(channel, conversation, unsent)
 
     async def _turn(
         self,
@@ -100,11 +120,12 @@ class Turns:
         conversation: Conversation | None,
         message: Message,
         unsent: list[Message] | None,
+        thought: Thought | None = None,
     ) -> tuple[Conversation, list[Message] | None]:
-        """One turn, committed, and its answers sent as far as they can be.
+        """One turn, committed, and its answers sent as far as they can be. Raises Overtaken.
 
         `unsent` is what earlier turns left to send, None when some of it has to wait: then nothing may overtake it.
-        Returns the conversation and the same for the next turn.
+        Returns the conversation and the same for the next turn. With a `thought`, nobody thinks.
         """
         if conversation is None:
             conversation = await self._begin(store, message)
@@ -116,7 +137,7 @@ class Turns:
         unsent = unsent if unsent is None else [m for m in unsent if m.turn != message.id]
         seen = asyncio.create_task(self._seen(channel, conversation, message))
         try:
-            conversation, written = await self._commit(channel, store, conversation, message)
+            conversation, written = await self._commit(channel, store, conversation, message, thought)
             if gone := [i for i in stale if i not in {m.id for m in written}]:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
@@ -126,16 +147,22 @@ class Turns:
             out = await self._deliver.run(channel, conversation, written, claim)
             return conversation, [] if out else None
         finally:
-            await seen
+            await asyncio.wait({seen}, timeout=SEEN_SECONDS)
+            seen.cancel()
 
     async def _commit(
-        self, channel: Channel, store: TenantStore, conversation: Conversation, message: Message
+        self,
+        channel: Channel,
+        store: TenantStore,
+        conversation: Conversation,
+        message: Message,
+        given: Thought | None,
     ) -> tuple[Conversation, list[Message]]:
-        """Think and write until nobody came in between. No answers when another process committed this turn."""
+        """Think and write until nobody came in between. Raises Overtaken when another process runs this turn."""
         run = secrets.token_hex(8)
         tenant = await self._store.directory.tenant(channel.tenant)
         for _ in range(OVERTAKEN):
-            thought = await self._think(channel, tenant, conversation, message)
+            thought = given or await self._think(channel, tenant, conversation, message)
             written = self._written(channel, conversation, message, thought)
             if written.messages:
                 await store.messages.put_outgoing(written.messages, run)
@@ -155,8 +182,9 @@ class Turns:
             if saved is not None:
                 return saved, written.messages
             conversation = await store.conversations.get(conversation.id) or conversation
-            if conversation.turn == message.id:
-                return conversation, []
+            standing = await store.messages.get(message.id)
+            if conversation.turn == message.id or standing is None or standing.status is Status.HANDLED:
+                raise Overtaken
             await store.messages.withdraw([m.id for m in written.messages], run)
         raise RuntimeError("the conversation keeps changing")
 
@@ -282,18 +310,36 @@ class Turns:
             or isinstance(message.content, FormReply)
         ):
             return
-        with contextlib.suppress(SendError, TimeoutError):
-            async with asyncio.timeout(SEEN_SECONDS):
-                await self._adapters[channel.kind].mark_read(
-                    channel, conversation.id, message.provider_id, typing=True
-                )
+        with contextlib.suppress(SendError):
+            await self._adapters[channel.kind].mark_read(
+                channel, conversation.id, message.provider_id, typing=True
+            )
 
-    async def _broken(self, store: TenantStore, message: Message, error: Exception) -> None:
-        """A turn that raised is tried again with growing pauses, then left for a person to see."""
-        logger.opt(exception=error).error("a turn broke (attempt {})", message.attempts + 1)
-        last = message.attempts + 1 >= MOST_FAILURES
-        due = None if last else self._clock() + timedelta(seconds=2.0 ** (message.attempts + 1))
-        await store.messages.turn_failed(message.id, due, Failure("turn:broken", type(error).__name__))
+    async def _broken(
+        self,
+        channel: Channel,
+        store: TenantStore,
+        conversation: Conversation | None,
+        message: Message,
+        unsent: list[Message] | None,
+        error: Exception,
+    ) -> None:
+        """A turn that raised is tried again with growing pauses. In the end the customer is told, and a person sees why."""
+        tries = message.attempts + 1
+        failure = Failure(
+            "turn:broken", f"The answer broke {tries} times: {type(error).__name__}. The log says how."
+        )
+        if tries < MOST_FAILURES:
+            logger.opt(exception=error).error("a turn broke (attempt {})", tries)
+            due = self._clock() + timedelta(seconds=2.0**tries)
+            await store.messages.turn_failed(message.id, due, failure)
+            return
+        logger.opt(exception=error).error("a turn broke for the last time; the customer is told")
+        await store.messages.turn_failed(message.id, None, failure)
+        with contextlib.suppress(Overtaken):
+            conversation = conversation or await self._begin(store, message)
+            sorry = Thought((Text(broken(conversation.language)),), conversation)
+            await self._turn(channel, store, conversation, message, unsent, sorry)
 
 
 @dataclass(frozen=True, slots=True)

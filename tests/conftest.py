@@ -131,8 +131,8 @@ def trips() -> RoundTrips:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing looks around by itself: no sweeps and no polls after the first."""
-    monkeypatch.setattr("gateway.work.sweeper.EVERY", 3600.0)
-    monkeypatch.setattr("gateway.store.directory.POLL", 3600.0)
+    monkeypatch.setattr("gateway.bootstrap.EVERY", 3600.0)
+    monkeypatch.setattr("gateway.bootstrap.POLL", 3600.0)
 
 
 @pytest.fixture

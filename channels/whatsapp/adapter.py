@@ -18,7 +18,7 @@ from gateway.model.ports import Clock, Outgoing, Parsed, Sent
 from gateway.model.tenant import Channel, ChannelKind
 
 API_VERSION: Final = "v26.0"
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5, sock_read=20)
+TIMEOUT: Final = aiohttp.ClientTimeout(total=20, sock_connect=5, sock_read=15)
 MAX_ANSWER: Final = 256 * 1024
 _VERSION: Final = re.compile(r"v?(\d{1,2}\.\d)", re.ASCII)
 

@@ -37,7 +37,7 @@ def _off(text: str) -> Decision:
 
 
 UNMAPPED: Final = Decision("WhatsApp gave a code that Parley does not know.", retryable=True)
-"""Retried, for a new code is as likely to pass as not; the sender's limit on attempts ends it."""
+"""Retried once, for a new code is as likely to pass as not."""
 
 DECISIONS: Final[Mapping[int, Decision]] = {
     # Credentials and the account: a person has to act before anything can be sent.
@@ -161,6 +161,7 @@ def send_error(status: int, answer: object, wait: float | None) -> SendError:
         wait=wait if wait is not None else known.wait,
         opt_out=known.opt_out,
         disable_channel=known.disable_channel,
+        most_attempts=2 if known is UNMAPPED else None,
     )
     return replace(found, disable_channel=False) if passing else found
 

@@ -14,6 +14,8 @@ from gateway.model.errors import Invalid, NotFound, SendError
 from gateway.model.tenant import Channel, ExtraField, Site
 from gateway.model.texts import UNSUPPORTED
 
+SECRETS = ("access_token", "app_secret", "verify_token")
+
 
 def add(commands: "Commands") -> None:  # type: ignore[valid-type]
     group = _group(commands, "channel", "connected accounts: web sites, WhatsApp numbers")
@@ -22,6 +24,12 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
     listing.add_argument("--tenant", required=True)
     check = _command(group, "check", check_channel, "ask the provider whether a channel's settings work")
     check.add_argument("channel")
+    change = _command(group, "set", set_channel, "change a channel's secrets, or a site's origins")
+    change.add_argument("channel")
+    change.add_argument("--access-token", help="`-` reads it from standard input")
+    change.add_argument("--app-secret", help="`-` reads it from standard input")
+    change.add_argument("--verify-token", help="`-` reads it from standard input")
+    change.add_argument("--origin", action="append", metavar="URL", help="all origins anew; repeatable")
     for name, text in (("enable", "let a channel send again"), ("disable", "stop a channel from sending")):
         command = _command(group, name, set_state, text)
         command.add_argument("channel")
@@ -104,14 +112,14 @@ def _is_hex(text: str) -> bool:
 
 
 def _origin(value: str, option: str) -> str:
-    parts = urlsplit(value if "://" in value else "")
+    try:
+        parts = urlsplit(value if "://" in value else "")
+        number = parts.port
+    except ValueError:
+        parts, number = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Invalid(option, "an origin such as https://www.example.com")
-    port = (
-        f":{parts.port}"
-        if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443))
-        else ""
-    )
+    port = f":{number}" if number and (parts.scheme, number) not in (("http", 80), ("https", 443)) else ""
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
@@ -187,7 +195,29 @@ async def list_channels(context: Context, args: argparse.Namespace) -> None:
 async def set_state(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
     await context.store.directory.set_channel(channel, state=args.state)
+    if args.state == "active":
+        await context.store.open_work.release_channel(channel.tenant, channel.id, system_clock())
     context.show({"id": channel.id, "state": args.state}, lambda: [f"{channel.id} is {args.state}."])
+
+
+async def set_channel(context: Context, args: argparse.Namespace) -> None:
+    channel = await _channel(context, args.channel)
+    given = {n: secret(getattr(args, n), "--" + n.replace("_", "-")) for n in SECRETS}
+    changed = {n: v.strip() for n, v in given.items() if v is not None}
+    if changed and channel.kind != "whatsapp":
+        raise Invalid(
+            "--" + next(iter(changed)).replace("_", "-"), f"nothing: a {channel.kind} channel has no secrets"
+        )
+    if args.origin and channel.kind != "web":
+        raise Invalid("--origin", f"nothing: a {channel.kind} channel has no origins")
+    if not changed and not args.origin:
+        raise Invalid("channel set", "at least one option; see --help")
+    if empty := [n for n, v in changed.items() if not v]:
+        raise Invalid("--" + empty[0].replace("_", "-"), "not empty")
+    settings = {"origins": [_origin(o, "--origin") for o in args.origin]} if args.origin else None
+    await context.store.directory.set_channel(channel, secrets=changed, settings=settings)
+    names = [*changed, *(["origins"] if args.origin else [])]
+    context.show({"id": channel.id, "changed": names}, lambda: [f"{channel.id}: changed {', '.join(names)}."])
 
 
 async def check_channel(context: Context, args: argparse.Namespace) -> None:

@@ -29,9 +29,10 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
 
     dead = _group(commands, "deadletter", "messages that were given up")
     _scope(_command(dead, "list", list_dead, "messages that were given up, with the reason"))
-    retry = _command(dead, "retry", retry_dead, "send one again; the customer may get it twice")
+    retry = _command(dead, "retry", retry_dead, "send one again, or all; the customer may get it twice")
     retry.add_argument("--tenant", required=True)
-    retry.add_argument("message")
+    retry.add_argument("message", nargs="?")
+    retry.add_argument("--all", action="store_true", help="every message that was given up")
 
 
 def _scope(command: argparse.ArgumentParser) -> None:
@@ -132,9 +133,13 @@ async def list_dead(context: Context, args: argparse.Namespace) -> None:
 
 
 async def retry_dead(context: Context, args: argparse.Namespace) -> None:
+    if bool(args.message) == args.all:
+        raise Invalid("MESSAGE or --all", "one of the two")
     messages = context.store.of(args.tenant).messages
-    if not await messages.requeue(args.message, Status.DEAD, system_clock(), True):
+    chosen = [m.id for m in await messages.dead(1000)] if args.all else [args.message]
+    queued = [m for m in chosen if await messages.requeue(m, Status.DEAD, system_clock(), True)]
+    if not args.all and not queued:
         raise Failed(
             f"{args.message} is not among the messages that were given up: `deadletter list` shows them"
         )
-    context.show({"id": args.message, "status": "queued"}, lambda: ["Queued again."])
+    context.show({"queued": queued}, lambda: [f"Queued again: {len(queued)}."])

@@ -62,16 +62,16 @@ async def worker(context: Context, _: argparse.Namespace) -> None:
 @asynccontextmanager
 async def _serving(settings: Settings, store: Store) -> AsyncIterator[Gateway]:
     """A gateway that listens and works; the port may turn out to be another (0)."""
-    async with build(settings, store) as gateway, working(gateway):
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(build(settings, store))
+        await stack.enter_async_context(working(gateway))
         try:
-            async with listening(gateway.app, settings.host, settings.port) as port:
-                logger.info("listening on http://{}:{}", settings.host, port)
-                shown = (
-                    settings if settings.port else replace(settings, public_url=f"http://127.0.0.1:{port}")
-                )
-                yield replace(gateway, settings=shown)
+            port = await stack.enter_async_context(listening(gateway.app, settings.host, settings.port))
         except OSError as error:
             raise Failed(f"PORT {settings.port} on {settings.host} can't be used: {error.strerror}") from None
+        logger.info("listening on http://{}:{}", settings.host, port)
+        shown = settings if settings.port else replace(settings, public_url=f"http://127.0.0.1:{port}")
+        yield replace(gateway, settings=shown)
 
 
 def stopping() -> asyncio.Event:

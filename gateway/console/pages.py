@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -97,7 +98,9 @@ class Console:
         return self._render("sign_in.html", {"link": request.query.get("link", ""), "failed": False})
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        form = await request.post()
+        if not _same_origin(request):
+            return self._render("sign_in.html", {"link": "", "failed": True}, status=403)
+        form = await _form(request)
         link = form.get("link")
         secret = (
             await self._store.access.use_link(link, self._clock()) if isinstance(link, str) and link else None
@@ -119,7 +122,7 @@ class Console:
     async def sign_out(self, request: web.Request) -> web.Response:
         secret = request.cookies.get(COOKIE, "")
         session = await self._store.access.session(secret, self._clock()) if secret else None
-        form = await request.post()
+        form = await _form(request)
         response = web.Response(status=303, headers={"Location": "/console"})
         # Without the token it may be another site's form: that one may not even take the cookie away.
         if session is not None and form.get("csrf") == session.csrf:
@@ -137,6 +140,21 @@ class Console:
             content_type="text/html",
             headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
         )
+
+
+def _same_origin(request: web.Request) -> bool:
+    """Whether a form was sent by a page of ours: browsers say so in every POST, and others need no protection."""
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    origin = request.headers.get("Origin")
+    return site in ("same-origin", "none") and (origin is None or urlsplit(origin).netloc == request.host)
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """The text fields of a form; one that can't be read has none."""
+    try:
+        return {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
+    except (ValueError, LookupError):
+        return {}
 
 
 def _before(request: web.Request) -> datetime | None:

@@ -7,7 +7,7 @@ JSON-ready documents and back, and refuse what does not fit.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 Purpose = Literal["question", "lead_offer", "lead_form", "lead_field"]
 """What an outgoing message asks for, so that the answer to it can be understood."""
@@ -191,7 +191,10 @@ Content = (
     | Unsupported
 )
 
-_adapter: TypeAdapter[Content] = TypeAdapter(Annotated[Content, Field(discriminator="type")])
+# Errors name the field, never the value: what a customer said does not belong in a log.
+_adapter: TypeAdapter[Content] = TypeAdapter(
+    Annotated[Content, Field(discriminator="type")], config=ConfigDict(hide_input_in_errors=True)
+)
 
 
 def to_doc(content: Content) -> dict[str, Any]:

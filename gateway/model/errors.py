@@ -6,6 +6,7 @@ ParleyError
 │   ├── NotForUs                400: authentic, but not this service's
 │   └── Unavailable             503: could not be stored now; the provider tries again
 ├── SendError                   an outgoing message was not accepted; carries the decision
+├── StoreError                  the database refused a call; says which, never what was in it
 ├── NotFound                    an id that does not exist, or is another tenant's
 ├── Conflict                    somebody else changed it first, or it is there already
 └── Invalid                     a value a person gave; names the field and what is expected
@@ -51,9 +52,15 @@ class SendError(ParleyError):
     outcome: Literal["refused", "unknown"] = "refused"
     opt_out: bool = False
     disable_channel: bool = False
+    most_attempts: int | None = None
+    """How often to try in all, where the message's age is not to decide."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
+
+
+class StoreError(ParleyError):
+    pass
 
 
 class NotFound(ParleyError):

@@ -27,19 +27,29 @@ class Status(IntEnum):
     SENDING = 20
     UNKNOWN = 25
     """We were stopped between the provider's acceptance and our record of it."""
+    CANCELLED = 27
+    """Withdrawn by us: a person took over. Below `SENT`, for the provider's evidence that it was sent counts more."""
+    DEAD = 28
+    """We gave up trying; a person can look at it and send it again. Evidence that it was sent counts more."""
     SENT = 30
     DELIVERED = 40
     READ = 50
-    CANCELLED = 80
-    """Withdrawn before it was sent: a person took over, or a newer turn made it obsolete."""
     FAILED = 90
     """The provider, or our own permission, refused it for good."""
-    DEAD = 95
-    """We gave up trying; a person can look at it and send it again."""
 
     @property
     def label(self) -> str:
         return self.name.lower()
+
+    @property
+    def ended(self) -> bool:
+        """Whether an outgoing message stands in nobody's way any more."""
+        return self >= Status.CANCELLED
+
+    @property
+    def out(self) -> bool:
+        """Whether the customer has it, or may have it."""
+        return self in (Status.SENDING, Status.UNKNOWN, Status.SENT, Status.DELIVERED, Status.READ)
 
 
 @dataclass(frozen=True, slots=True)

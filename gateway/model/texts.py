@@ -13,3 +13,16 @@ UNSUPPORTED: Mapping[str, str] = {
 def unsupported(language: str | None) -> str:
     """The answer to a kind of message that we can't read, in the language or in English."""
     return UNSUPPORTED.get((language or "en").split("-")[0].lower(), UNSUPPORTED["en"])
+
+
+BROKEN: Mapping[str, str] = {
+    "en": "Sorry, something went wrong on our side and I can't answer this. Our team will see it.",
+    "es": "Lo siento, algo ha fallado por nuestra parte y no puedo responder. Nuestro equipo lo verá.",
+    "pt": "Desculpe, algo falhou do nosso lado e não consigo responder. A nossa equipa vai ver.",
+    "ar": "عذرًا، حدث خطأ من جانبنا ولا أستطيع الرد على هذا. سيطّلع فريقنا على الأمر.",
+}
+
+
+def broken(language: str | None) -> str:
+    """What is said in the end when an answer breaks again and again."""
+    return BROKEN.get((language or "en").split("-")[0].lower(), BROKEN["en"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from gateway.model.conversation import Contact, Conversation, Lead
@@ -21,6 +21,7 @@ from gateway.store.group import insert_new
 T = TypeVar("T")
 
 # A page sorted by time is looked for in these windows first: the embedded server sorts all that a filter finds.
+EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 WINDOWS = (timedelta(days=2), timedelta(days=30), timedelta(days=36500))
 
 
@@ -86,10 +87,10 @@ class Conversations:
         self, collection: str, field: str, before: datetime | None, now: datetime, limit: int
     ) -> Sequence[dict[str, object]]:
         source = self._leads if collection == "leads" else self._conversations
-        upto = before or now + timedelta(days=1)
+        upto = max(before or now + timedelta(days=1), EPOCH)
         docs: list[dict[str, object]] = []
         for window in WINDOWS:
-            since = max(upto - window, datetime.min.replace(tzinfo=upto.tzinfo) + timedelta(days=1))
+            since = max(upto - window, EPOCH) if upto - EPOCH > window else EPOCH - timedelta(days=1)
             async with guarded():
                 docs = await (
                     source.find({"tenant": self._tenant, field: {"$lt": upto, "$gt": since}})

@@ -17,12 +17,13 @@ from pymongo.errors import (
     ConnectionFailure,
     ExecutionTimeout,
     NotPrimaryError,
+    OperationFailure,
     PyMongoError,
     WriteConcernError,
 )
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from gateway.model.errors import Unavailable
+from gateway.model.errors import StoreError, Unavailable
 
 Doc = dict[str, Any]
 Database = AsyncDatabase[Doc]
@@ -76,15 +77,22 @@ def database(client: AsyncMongoClient[Doc]) -> Database:
 
 @asynccontextmanager
 async def guarded() -> AsyncIterator[None]:
-    """Turn "the database can't be reached, or did not confirm" into Unavailable. Other errors are ours."""
+    """Turn the driver's errors into ours: Unavailable when the database can't be reached or did not confirm, else
+    StoreError. Neither keeps the driver's text or cause: both may hold a whole document."""
     try:
         yield
-    except (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WriteConcernError) as error:
-        raise Unavailable("the database can't be reached") from error
+    except (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WriteConcernError):
+        raise Unavailable("the database can't be reached") from None
     except PyMongoError as error:
-        if error.timeout or error.has_error_label("RetryableWriteError"):
-            raise Unavailable("the database can't be reached") from error
-        raise
+        details = error.details or {} if isinstance(error, OperationFailure) else {}
+        if error.timeout or error.has_error_label("RetryableWriteError") or details.get("writeConcernErrors"):
+            raise Unavailable("the database can't be reached") from None
+        codes = [str(e.get("code")) for e in details.get("writeErrors", ())] or [
+            str(getattr(error, "code", ""))
+        ]
+        raise StoreError(
+            f"the database refused a call: {type(error).__name__} {', '.join(codes[:3])}"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@
 any other process. One poll costs two round trips in `POLL` seconds a process, not one an exchange.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -35,32 +34,30 @@ class Directory:
         self._channels = db["channels"]
         self._vault = vault
         self._clock = clock
-        self._known: OrderedDict[str, tuple[int, Tenant | Channel | None]] = OrderedDict()
+        self._known: OrderedDict[tuple[type, str], Tenant | Channel] = OrderedDict()
         self._accounts: dict[tuple[str, str], str] = {}
         self._since = clock() - OVERLAP
 
     # Reading
 
     async def tenant(self, tenant: str) -> Tenant:
-        found = self._kept(tenant)
+        found = self._kept(Tenant, tenant)
         if found is None:
             async with guarded():
                 doc = await self._tenants.find_one({"_id": tenant})
             if doc is None:
                 raise NotFound(f"no tenant {tenant}")
             found = self._keep(tenant_from_doc(doc))
-        assert isinstance(found, Tenant)
         return found
 
     async def channel(self, channel: str) -> Channel:
-        found = self._kept(channel)
+        found = self._kept(Channel, channel)
         if found is None:
             async with guarded():
                 doc = await self._channels.find_one({"_id": channel})
             if doc is None:
                 raise NotFound(f"no channel {channel}")
             found = self._keep(self._opened(doc))
-        assert isinstance(found, Channel)
         return found
 
     async def by_account(self, kind: ChannelKind, account: str) -> Channel:
@@ -83,15 +80,15 @@ class Directory:
             docs = await self._tenants.find({}).limit(limit).to_list()
         return sorted((tenant_from_doc(d) for d in docs), key=lambda t: t.created)
 
-    def _kept(self, key: str) -> Tenant | Channel | None:
-        entry = self._known.get(key)
-        if entry is None:
+    def _kept(self, kind: type[Found], key: str) -> Found | None:
+        found = self._known.get((kind, key))
+        if not isinstance(found, kind):
             return None
-        self._known.move_to_end(key)
-        return entry[1]
+        self._known.move_to_end((kind, key))
+        return found
 
     def _keep(self, found: Found) -> Found:
-        self._known[found.id] = (found.rev, found)
+        self._known[type(found), found.id] = found
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
         return found
@@ -108,24 +105,16 @@ class Directory:
 
     # Following changes
 
-    async def follow(self) -> None:
-        """Forget what changed, for ever. A database that is away is tried again."""
-        while True:
-            await asyncio.sleep(POLL)
-            try:
-                await self.refresh()
-            except ParleyError:
-                continue
-
     async def refresh(self) -> None:
+        """Forget what changed since the last time. Raises Unavailable."""
         now = self._clock()
         async with guarded():
-            for collection in (self._tenants, self._channels):
+            for kind, collection in ((Tenant, self._tenants), (Channel, self._channels)):
                 cursor = collection.find({"changed": {"$gt": self._since}}, {"rev": 1})
                 async for doc in cursor:
-                    kept = self._known.get(doc["_id"])
-                    if kept is not None and kept[0] != doc["rev"]:
-                        del self._known[doc["_id"]]
+                    kept = self._known.get((kind, doc["_id"]))
+                    if kept is not None and kept.rev != doc["rev"]:
+                        del self._known[kind, doc["_id"]]
         self._since = now - OVERLAP
 
     # Writing
@@ -154,6 +143,13 @@ class Directory:
             except DuplicateKeyError:
                 raise Conflict(f"this {channel.kind} account is connected already") from None
 
+    async def disable(self, channel: Channel) -> None:
+        """The provider refused its credentials. A channel that was changed since it was read is left alone."""
+        change = {"$set": {"state": "disabled", "changed": self._clock()}, "$inc": {"rev": 1}}
+        async with guarded():
+            await self._channels.update_one({"_id": channel.id, "rev": channel.rev}, change)
+        self._known.pop((Channel, channel.id), None)
+
     async def set_channel(
         self,
         channel: Channel,
@@ -174,6 +170,7 @@ class Directory:
         update["$set"] = {**change.get("$set", {}), "changed": self._clock()}
         async with guarded():
             result = await collection.update_one({"_id": record}, update)
-        self._known.pop(record, None)
+        for kind in (Tenant, Channel):
+            self._known.pop((kind, record), None)
         if not result.matched_count:
             raise NotFound(f"no record {record}")

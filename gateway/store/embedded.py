@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,7 +54,11 @@ async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[
     with _lock(data_dir):
         _kill_leftover(data_dir)
         server = _Server(data_dir, _free_port(), log)
-        await server.start()
+        try:
+            await server.start()
+        except BaseException:
+            await server.stop()
+            raise
         keeper = asyncio.create_task(server.keep())
         uri = f"mongodb://127.0.0.1:{server.port}/parley?{EMBEDDED_OPTIONS}"
         _write_private(data_dir / "embedded.json", json.dumps({"uri": uri, "pid": server.pid}))
@@ -93,7 +98,7 @@ class _Server:
                 "--sync-on-commit", "--cache-size", "128M", "--log-level", "WARNING",
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,  # Ctrl-C is for us; we stop it after our own work is done
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent(),
             )  # fmt: skip
         await self._ready()
 
@@ -127,8 +132,9 @@ class _Server:
             pause = min(5.0, pause * 2 + 0.2)
             try:
                 await self.start()
-            except EmbeddedFailed as error:
+            except (EmbeddedFailed, OSError) as error:
                 self._log(str(error))
+                await self.stop()  # one that hangs would otherwise be waited for
             else:
                 path = self._data_dir / "embedded.json"
                 told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -146,8 +152,17 @@ class _Server:
             await process.wait()
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _die_with_parent() -> Callable[[], None] | None:
+    """For the child to call before it becomes the server: on Linux it then dies with us. What the call needs is
+    loaded here, for between fork and exec nothing may be loaded."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def set_signal() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return set_signal
 
 
 def _lock(data_dir: Path) -> IO[str]:
@@ -172,7 +187,9 @@ def _kill_leftover(data_dir: Path) -> None:
         return
     if b"secantus" in command and str(data_dir / "db").encode() in command:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            for _ in range(200):  # until it is gone, and its hold on the files with it
+                os.kill(pid, signal.SIGKILL)
+                time.sleep(0.02)
 
 
 def _free_port() -> int:

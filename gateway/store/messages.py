@@ -21,8 +21,9 @@ from gateway.store.group import GroupedInserts, insert_new
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
 
-RECEIPT_KEPT = timedelta(days=7)
-"""How long a receipt may wait for the message that it speaks of."""
+RECEIPT_KEPT = timedelta(days=1)
+MATCH_TRIES = 8
+"""How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Messages:
             calls.append(UpdateOne(*self._claim(claim, lease)))
         async with guarded():
             result = await self._messages.bulk_write(calls, ordered=True)
-        return claim is not None and result.modified_count == len(calls)
+        # Matched, not modified: another process may have ended the same turn. The incoming message always matches.
+        return claim is not None and result.matched_count == len(calls)
 
     def _done(self, incoming: str) -> UpdateOne:
         return UpdateOne(
@@ -131,13 +133,36 @@ class Messages:
                 },
             )
 
-    async def retry(self, message: str, due: datetime, failure: Failure, unknown: bool) -> None:
-        """It was not taken (or, `unknown`, may have been): look at it again when it is due."""
+    async def retry(self, message: Message, due: datetime, failure: Failure, unknown: bool) -> None:
+        """It was not taken (or, `unknown`, may have been): look at it again when it is due. `message` as it was before
+        the claim: the number of attempts tells our claim from one that came after it."""
         status = Status.UNKNOWN if unknown else Status.QUEUED
         async with guarded():
             await self._messages.update_one(
-                {"_id": message, "tenant": self._tenant, "status": int(Status.SENDING)},
+                self._claimed(message),
                 {"$set": {"status": int(status), "due": due, "failure": _failure(failure)}},
+            )
+
+    def _claimed(self, message: Message) -> Doc:
+        return {
+            "_id": message.id,
+            "tenant": self._tenant,
+            "status": int(Status.SENDING),
+            "attempts": message.attempts + 1,
+        }
+
+    async def wait_behind(self, message: Message, due: datetime) -> None:
+        """Nothing of the conversation that comes after a waiting message is looked at before it."""
+        async with guarded():
+            await self._messages.update_many(
+                {
+                    "tenant": self._tenant,
+                    "conversation": message.conversation,
+                    "todo": "send",
+                    "seq": {"$gt": message.seq},
+                    "due": {"$lt": due},
+                },
+                {"$set": {"due": due}},
             )
 
     async def hold(self, message: str, due: datetime, failure: Failure) -> None:
@@ -169,10 +194,12 @@ class Messages:
         return result.modified_count == 1
 
     async def requeue(self, message: str, seen: Status, due: datetime, possibly_doubled: bool) -> bool:
-        """Queue it again, if it still stands as it was seen."""
+        """Queue it again, if it still stands as it was seen. One that was given up starts its attempts anew."""
         change: Doc = {"status": int(Status.QUEUED), "due": due, "todo": "send"}
         if possibly_doubled:
             change["possibly_doubled"] = True
+        if seen is Status.DEAD:
+            change["attempts"] = 0
         async with guarded():
             result = await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(seen)},
@@ -180,16 +207,17 @@ class Messages:
             )
         return result.modified_count == 1
 
-    async def end(self, message: str, status: Status, failure: Failure) -> None:
-        """It will not be sent: failed, dead or cancelled. One that was accepted meanwhile stays so."""
+    async def end(self, message: Message, seen: Status, status: Status, failure: Failure) -> None:
+        """It will not be sent: failed or dead. `seen` is how it stands if nobody came in between; `SENDING` means
+        our own claim."""
+        which = self._claimed(message)
+        if seen is not Status.SENDING:
+            which = {"_id": message.id, "tenant": self._tenant, "status": int(seen)}
         change: Doc = {"status": int(status), "failure": _failure(failure)}
         if status is Status.DEAD:
             change["dead"] = True
         async with guarded():
-            await self._messages.update_one(
-                {"_id": message, "tenant": self._tenant, "status": {"$lt": int(Status.SENT)}},
-                {"$set": change, "$unset": {"todo": "", "due": ""}},
-            )
+            await self._messages.update_one(which, {"$set": change, "$unset": {"todo": "", "due": ""}})
 
     async def withdraw(self, messages: Sequence[str], run: str | None = None) -> None:
         """Delete answers that a run of a turn wrote and could not commit, if nobody has taken them to send.
@@ -212,8 +240,8 @@ class Messages:
         """Whether its message was found. A refusal never overtakes a delivery."""
         which: Doc = {"channel": channel, "tenant": self._tenant}
         which |= {"_id": receipt.message} if receipt.message else {"provider_id": receipt.provider_id}
-        change: Doc = {"$unset": {"todo": "", "due": ""}}
-        if receipt.status >= Status.CANCELLED:
+        change: Doc = {"$unset": {"todo": "", "due": "", "dead": ""}}
+        if receipt.status is Status.FAILED:
             which["status"] = {"$lt": int(Status.DELIVERED)}
         change["$max"] = {"status": int(receipt.status)}
         change["$min"] = {f"times.{receipt.status.label}": receipt.at}
@@ -258,9 +286,14 @@ class Messages:
                     "conversation": conversation,
                     "seq": {"$lte": upto, "$gt": upto - SEEN_WINDOW},
                     "direction": "out",
-                    "status": {"$gte": int(Status.SENT), "$lt": int(status)},
+                    # What is being sent counts: the widget may answer before our own record is written.
+                    "status": {"$in": [int(s) for s in Status if s.out and s < status]},
                 },
-                {"$max": {"status": int(status)}, "$min": {f"times.{status.label}": at}},
+                {
+                    "$max": {"status": int(status)},
+                    "$min": {f"times.{status.label}": at},
+                    "$unset": {"todo": "", "due": ""},
+                },
             )
 
     async def cancel_bot(self, conversation: str, failure: Failure) -> None:
@@ -342,10 +375,35 @@ class OpenWork:
         return list(keys)
 
     async def release(self, now: datetime) -> None:
-        """At the start of the only process: whoever was sending, or about to work, is gone. All is due now."""
+        """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
+        later = {"due": {"$gt": now}}
         async with guarded():
-            for todo in ("turn", "send"):
-                await self._messages.update_many({"todo": todo, "due": {"$gt": now}}, {"$set": {"due": now}})
+            await self._messages.update_many({"todo": "turn", **later}, {"$set": {"due": now}})
+            await self._messages.update_many(
+                {"todo": "send", "status": int(Status.SENDING), **later}, {"$set": {"due": now}}
+            )
+
+    async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:
+        """A channel may send again: what was held is due now."""
+        async with guarded():
+            await self._messages.update_many(
+                {
+                    "todo": "send",
+                    "due": {"$gt": now},
+                    "tenant": tenant,
+                    "channel": channel,
+                    "status": int(Status.QUEUED),
+                },
+                {"$set": {"due": now}},
+            )
+
+    async def postpone(self, tenant: str, conversation: str, due: datetime) -> None:
+        """Nothing can be done for a conversation before a time, whoever looks."""
+        async with guarded():
+            await self._messages.update_many(
+                {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}, "due": {"$lt": due}},
+                {"$set": {"due": due}},
+            )
 
     async def unmatched(self, now: datetime, limit: int) -> list[Doc]:
         async with guarded():
@@ -369,6 +427,10 @@ class OpenWork:
                 await self._receipts.delete_one({"_id": doc["_id"]})
             return True
         tries = doc.get("tries", 0) + 1
+        if tries >= MATCH_TRIES:  # another system's message: its receipts are none of our business
+            async with guarded():
+                await self._receipts.delete_one({"_id": doc["_id"]})
+            return False
         async with guarded():
             await self._receipts.update_one(
                 {"_id": doc["_id"]},

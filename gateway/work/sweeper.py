@@ -3,16 +3,11 @@
 Its cost is that of the open work, whatever the length of the history: the indexes it reads hold nothing else.
 """
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
-
-from gateway.model.errors import Unavailable
 from gateway.model.ports import Clock, Work
 from gateway.store import Store
 
 EVERY = 1.0
-"""Seconds between sweeps; each is moved by up to a quarter, so that processes do not sweep in step."""
+"""Seconds between sweeps."""
 
 MOST = 500
 
@@ -33,12 +28,3 @@ class Sweeper:
             messages = self._store.of(receipt["tenant"]).messages
             await self._store.open_work.match(messages, receipt, now)
         return len(keys)
-
-    async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Until cancelled. A database that is away is tried again at the next sweep."""
-        while True:
-            try:
-                await self.sweep()
-            except Unavailable:
-                pass
-            await pause(EVERY * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, not a secret)

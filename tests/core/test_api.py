@@ -17,7 +17,8 @@ from tests.providers.graph_webhooks import text_webhook
 ACCESS = {
     # Everybody
     "GET /health": "open", "GET /ready": "open", "GET /metrics": "open",
-    "GET /widget/v1.js": "open", "GET /widget/app.js": "open", "GET /demo": "open", "GET /demo.css": "open", "GET /favicon.ico": "open",
+    "GET /widget/v1.js": "open", "GET /widget/app.js": "open", "GET /demo": "open", "GET /demo.css": "open",
+    "GET /favicon.ico": "open",
     "GET /api/openapi.json": "open", "GET /api/docs": "open", "GET /console/console.css": "open",
     "GET /console/sign-in": "open", "POST /console/sign-in": "open", "POST /console/sign-out": "open",
     # A signature or the verify token
@@ -81,11 +82,11 @@ async def test_every_route_is_listed_with_who_may_use_it(running: Running) -> No
 
 async def test_no_route_with_a_key_answers_without_a_good_one(running: Running) -> None:
     key, secret = await running.store.access.create_key("acme", "test", running.clock())
-    bad = (
+    bad: tuple[dict[str, str], ...] = (
         {}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer "},
         {"Authorization": f"Basic {secret}"}, {"Authorization": secret}, {"Authorization": f"Bearer {secret}x"},
         {"Authorization": f"Bearer {secret[:-1]}"}, {"Authorization": f"Bearer {key.id}"},
-        {"Authorization": "Bearer {\"$ne\": 1}"}, {"Authorization": "Bearer é\udcff".encode("utf-8", "surrogateescape").decode("latin-1")},
+        {"Authorization": 'Bearer {"$ne": 1}'}, {"Authorization": "Bearer \udcff"},
         {"X-Api-Key": secret}, {"Cookie": f"parley_session={secret}"},
     )  # fmt: skip
     for method, path in routes(running):
@@ -95,8 +96,8 @@ async def test_no_route_with_a_key_answers_without_a_good_one(running: Running) 
             address = path.format(conversation="cv_x", message="m_x")
             code, found = await call(running, method, address, headers, {"owner": "agent"})
             assert (code, found["code"]) == (401, "key"), (path, headers)
-        code, _ = await call(running, method, address + f"?key={secret}", {}, None)
-        assert code == 401
+            code, _ = await call(running, method, address + f"?key={secret}", {}, None)
+            assert code == 401
 
 
 async def test_no_key_opens_another_tenants_things(running: Running) -> None:
@@ -170,7 +171,11 @@ async def test_what_an_operation_does_not_take_is_refused_by_name(running: Runni
     for method, path, body, field in cases:
         code, found = await call(running, method, PREFIX + path, headers, body)
         assert code == 422, (path, body if not isinstance(body, bytes) else body[:40], found)
-        assert any(e["field"].startswith(field) and e["expected"] for e in found["errors"]), (path, found)
+        assert any(e["field"].startswith(field) and e["expected"] for e in found["errors"]), (
+            path,
+            body,
+            found,
+        )
     code, found = await call(running, "PUT", PREFIX + owner, {**headers, "Content-Encoding": "gzip"}, b"x")
     assert code in (400, 415, 422)
     [standing] = await running.conversations()

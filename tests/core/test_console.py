@@ -25,11 +25,13 @@ async def fetch(
     running: Running, path: str, cookie: str | None = None, method: str = "GET", **form: str
 ) -> tuple[int, str, aiohttp.ClientResponse]:
     headers = {"Cookie": f"{COOKIE}={cookie}"} if cookie is not None else {}
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        async with http.request(
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        http.request(
             method, running.url + path, headers=headers, data=form or None, allow_redirects=False
-        ) as answer:
-            return answer.status, await answer.text(), answer
+        ) as answer,
+    ):
+        return answer.status, await answer.text(), answer
 
 
 async def sign_in(running: Running, tenant: str = "acme", email: str = "ana@example.com") -> str:
