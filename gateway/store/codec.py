@@ -51,7 +51,9 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
 
 
 def message_from_doc(d: Doc) -> Message:
-    failure, sender = d.get("failure"), d.get("sender")
+    status, sender = Status(d["status"]), d.get("sender")
+    # A reason that a receipt has since overtaken is none.
+    failure = None if Status.SENT <= status < Status.FAILED else d.get("failure")
     at = aware(d["at"])
     assert at is not None
     return Message(
@@ -64,7 +66,7 @@ def message_from_doc(d: Doc) -> Message:
         seq=d["seq"],
         at=at,
         content=content.from_doc(d["content"]),
-        status=Status(d["status"]),
+        status=status,
         provider_id=d.get("provider_id"),
         turn=d.get("turn"),
         reply_to=d.get("reply_to"),
