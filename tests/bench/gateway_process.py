@@ -6,6 +6,7 @@ The brain knows one thing, so that the core is measured and not retrieval, which
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 from aiohttp import web
+from pymongo.monitoring import CommandStartedEvent, CommandSucceededEvent
 
 from gateway.bootstrap import build, listening, open_store, working
 from gateway.commands.serve import stopping
@@ -34,6 +36,31 @@ class OneAnswer:
     async def answer(self, question: Question) -> Answer:
         said = question.text if os.environ.get("ECHO") else "The shop is open from ten to six."
         return Answer(True, said, by="bench")
+
+
+class DiesAt(RoundTrips):
+    """Kills its own process at a step: `step` counts the beginnings and ends of database calls on what an exchange
+    writes, from the first insert of a message on."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._left = step
+        self._begun = False
+
+    def started(self, event: CommandStartedEvent) -> None:
+        collection = event.command.get(event.command_name)
+        self._begun |= event.command_name == "insert" and collection == "messages"
+        self._ours = self._begun and collection in ("messages", "conversations", "contacts")
+        self._step()
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        self._step()
+
+    def _step(self) -> None:
+        if getattr(self, "_ours", False):
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 class NoEmbedder:
@@ -63,6 +90,8 @@ async def main() -> None:
     settings = replace(load(os.environ), port=int(os.environ.get("PORT", "0")))
     configure("ERROR", "json")
     trips = RoundTrips() if os.environ.get("COUNT") else None
+    if step := os.environ.get("DIE_AT"):
+        trips = DiesAt(int(step))
     async with open_store(settings, listener=trips, say=lambda _: None) as store:
         await fill(store, int(os.environ.get("TENANTS", "1")))
         async with build(settings, store, brain=OneAnswer(), embedder=NoEmbedder()) as gateway:

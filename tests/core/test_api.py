@@ -1,5 +1,6 @@
 """The REST API from the outside: who may call what, what is refused, and what comes back."""
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +54,8 @@ async def call(
     running: Running, method: str, path: str, headers: dict[str, str], body: Any = None
 ) -> tuple[int, Any]:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with running.http.request(method, running.url + path, headers=headers, data=data) as answer:
+    sent = None if data is None else io.BytesIO(data)  # aiohttp warns of large bodies as plain bytes
+    async with running.http.request(method, running.url + path, headers=headers, data=sent) as answer:
         text = await answer.read()
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Request-Id"]
@@ -156,7 +158,7 @@ async def test_what_an_operation_does_not_take_is_refused_by_name(running: Runni
         ("GET", "/dead-letters?limit=1001", None, "query.limit"),
         ("PUT", owner, {"owner": "agent", "tenant": "bolt"}, "body.tenant"),
         ("PUT", owner, {"owner": "agent", "_id": "x"}, "body._id"),
-        ("PUT", owner, {"owner": "agent", "\ud800": "x"}, "body."),
+        ("PUT", owner, {"owner": "agent", "\ud800": "x"}, "body"),
         ("PUT", owner, {"owner": {"$ne": "bot"}}, "body.owner"),
         ("PUT", owner, {"owner": "admin"}, "body.owner"),
         ("PUT", owner, {"owner": "\ud800"}, "body.owner"),
