@@ -77,7 +77,7 @@ async def open_store(
     one of our own. Raises FolderInUse, EmbeddedFailed, Unavailable.
     """
     async with AsyncExitStack() as stack:
-        uri = settings.mongodb_uri or (running_uri(settings.data_dir) if beside else None)
+        uri = settings.mongodb_uri or (await running_uri(settings.data_dir) if beside else None)
         own = uri is None
         if uri is None:
             uri = await stack.enter_async_context(embedded(settings.data_dir, logger.warning))
@@ -184,6 +184,9 @@ async def again_and_again(name: str, look: Callable[[], Awaitable[object]], ever
             pass  # readiness says so
         except Exception as error:
             logger.opt(exception=error).error("the {} broke; it goes on", name)
+        # The driver may turn a cancellation that meets it into an error of its own.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            return
         await asyncio.sleep(every * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, not a secret)
 
 

@@ -66,7 +66,7 @@ class Receive:
         async def events(request: web.Request) -> web.Response:
             try:
                 await self._receive(kind, request)
-            except (Inbound, NotFound) as error:
+            except ParleyError as error:
                 logger.bind(channel_kind=kind, channel=request.match_info.get("channel")).info(
                     "webhook refused: {}", type(error).__name__
                 )
@@ -158,8 +158,10 @@ def _refusal(error: Exception) -> web.Response:
             return web.Response(status=404)
         case Unavailable():
             return web.Response(status=503, headers={"Retry-After": "5"})
-        case NotForUs() | _:
+        case NotForUs():
             return web.Response(status=400)
+        case _:  # our own trouble, such as secrets that can't be opened: the provider tries again
+            return web.Response(status=503, headers={"Retry-After": "60"})
 
 
 async def _expected(_: web.Request) -> None:

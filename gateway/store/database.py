@@ -108,11 +108,13 @@ class Index:
 # "$gt: ''" means "is a string", in a form that the embedded server's planner, too, matches to a query.
 OPEN_WORK = (("todo", {"$gt": ""}),)
 
+# The embedded server's planner passes an index over when a filter names a field outside it. So filters name only
+# fields of one index, or `_id`; what else matters is looked at in what they find, and then named beside `_id`.
 INDEXES: tuple[Index, ...] = (
     Index("messages", "work", ("tenant", "conversation", "todo", "seq"), partial=OPEN_WORK),
     Index("messages", "due", ("todo", "due"), partial=OPEN_WORK),
     Index("messages", "transcript", ("tenant", "conversation", "seq")),
-    Index("messages", "provider", ("channel", "provider_id")),
+    Index("messages", "provider", ("tenant", "channel", "provider_id")),
     Index("messages", "dead", ("tenant", "dead"), partial=(("dead", True),)),
     Index("receipts", "due", ("todo", "due")),
     Index("receipts", "expires", ("expires",), expire=True),

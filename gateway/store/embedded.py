@@ -37,13 +37,16 @@ class EmbeddedFailed(Exception):
     """The embedded database did not start; the text says where its log is."""
 
 
-def running_uri(data_dir: Path) -> str | None:
-    """The address of the embedded database that some other process runs on this folder, if one does."""
-    with contextlib.suppress(FolderInUse, FileNotFoundError):
-        _lock(data_dir).close()
-        return None
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return str(json.loads((data_dir / "embedded.json").read_text(encoding="utf-8"))["uri"])
+async def running_uri(data_dir: Path) -> str | None:
+    """The address of the embedded database that some other process runs on this folder, if one does. One that is just
+    starting is waited for."""
+    for _ in range(int(START_SECONDS / 0.1) if data_dir.exists() else 0):
+        with contextlib.suppress(FolderInUse):
+            _lock(data_dir).close()
+            return None
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return str(json.loads((data_dir / "embedded.json").read_text(encoding="utf-8"))["uri"])
+        await asyncio.sleep(0.1)
     return None
 
 
@@ -53,6 +56,7 @@ async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[
     _make_private(data_dir)
     with _lock(data_dir):
         _kill_leftover(data_dir)
+        (data_dir / "embedded.json").unlink(missing_ok=True)
         server = _Server(data_dir, _free_port(), log)
         try:
             await server.start()

@@ -160,7 +160,6 @@ class Messages:
                     "conversation": message.conversation,
                     "todo": "send",
                     "seq": {"$gt": message.seq},
-                    "due": {"$lt": due},
                 },
                 {"$set": {"due": due}},
             )
@@ -238,13 +237,15 @@ class Messages:
 
     async def _apply(self, channel: str, receipt: Receipt) -> bool:
         """Whether its message was found. A refusal never overtakes a delivery."""
-        which: Doc = {"channel": channel, "tenant": self._tenant}
-        which |= {"_id": receipt.message} if receipt.message else {"provider_id": receipt.provider_id}
-        change: Doc = {"$unset": {"todo": "", "due": "", "dead": ""}}
-        if receipt.status is Status.FAILED:
-            which["status"] = {"$lt": int(Status.DELIVERED)}
-        change["$max"] = {"status": int(receipt.status)}
-        change["$min"] = {f"times.{receipt.status.label}": receipt.at}
+        message = receipt.message or await self._by_provider_id(channel, receipt.provider_id)
+        if message is None:
+            return False
+        which: Doc = {"_id": message, "tenant": self._tenant, "channel": channel, "direction": "out"}
+        change: Doc = {
+            "$unset": {"todo": "", "due": "", "dead": ""},
+            "$max": {"status": int(receipt.status)},
+            "$min": {f"times.{receipt.status.label}": receipt.at},
+        }
         told = {
             "provider_id": receipt.provider_id or None,
             "failure": _failure(receipt.failure) if receipt.failure else None,
@@ -252,13 +253,24 @@ class Messages:
         }
         if known := {k: v for k, v in told.items() if v is not None}:
             change["$set"] = known
+        standing = {"status": {"$lt": int(Status.DELIVERED)}} if receipt.status is Status.FAILED else {}
         async with guarded():
-            if (await self._messages.update_one(which, change)).matched_count:
+            if (await self._messages.update_one({**which, **standing}, change)).matched_count:
                 return True
-            if "status" not in which:
-                return False
-            del which["status"]
-            return await self._messages.find_one(which, {"_id": 1}) is not None
+            return bool(standing) and await self._messages.find_one(which, {"_id": 1}) is not None
+
+    async def _by_provider_id(self, channel: str, provider_id: str) -> str | None:
+        which = {"tenant": self._tenant, "channel": channel, "provider_id": provider_id}
+        async with guarded():
+            found = await self._messages.find_one(which, {"_id": 1})
+        return str(found["_id"]) if found else None
+
+    async def _update_each(self, ids: Sequence[str], standing: Doc, change: Doc) -> None:
+        """The same change to each message that still stands so."""
+        calls = [UpdateOne({"_id": i, "tenant": self._tenant, **standing}, change) for i in ids]
+        if calls:
+            async with guarded():
+                await self._messages.bulk_write(calls, ordered=False)
 
     async def _keep(self, channel: str, receipt: Receipt, now: datetime) -> None:
         doc: Doc = {
@@ -278,40 +290,34 @@ class Messages:
             await insert_new(self._receipts, [doc])
 
     async def seen(self, conversation: str, upto: int, status: Status, at: datetime) -> None:
-        """The widget has (or the visitor saw) everything up to a cursor."""
+        """The widget has (or the visitor saw) everything up to a cursor: of the latest messages, those of ours."""
+        which = {"tenant": self._tenant, "conversation": conversation, "seq": {"$lte": upto}}
         async with guarded():
-            await self._messages.update_many(
-                {
-                    "tenant": self._tenant,
-                    "conversation": conversation,
-                    "seq": {"$lte": upto, "$gt": upto - SEEN_WINDOW},
-                    "direction": "out",
-                    # What is being sent counts: the widget may answer before our own record is written.
-                    "status": {"$in": [int(s) for s in Status if s.out and s < status]},
-                },
-                {
-                    "$max": {"status": int(status)},
-                    "$min": {f"times.{status.label}": at},
-                    "$unset": {"todo": "", "due": ""},
-                },
+            docs = await (
+                self._messages.find(which, {"status": 1, "direction": 1})
+                .sort("seq", -1)
+                .limit(SEEN_LATEST)
+                .to_list()
             )
+        # What is being sent counts: the widget may answer before our own record is written.
+        before = [int(s) for s in Status if s.out and s < status]
+        ids = [d["_id"] for d in docs if d["direction"] == "out" and d["status"] in before]
+        change = {
+            "$max": {"status": int(status)},
+            "$min": {f"times.{status.label}": at},
+            "$unset": {"todo": "", "due": ""},
+        }
+        await self._update_each(ids, {"status": {"$in": before}}, change)
 
     async def cancel_bot(self, conversation: str, failure: Failure) -> None:
         """Withdraw what the bot had queued: a person owns the conversation now."""
-        async with guarded():
-            await self._messages.update_many(
-                {
-                    "tenant": self._tenant,
-                    "conversation": conversation,
-                    "todo": "send",
-                    "author": "bot",
-                    "status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]},
-                },
-                {
-                    "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
-                    "$unset": {"todo": "", "due": ""},
-                },
-            )
+        standing = {"status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]}}
+        change = {
+            "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
+            "$unset": {"todo": "", "due": ""},
+        }
+        ids = [m.id for m in await self.work(conversation) if m.direction == "out" and m.author == "bot"]
+        await self._update_each(ids, standing, change)
 
     async def get(self, message: str) -> Message | None:
         async with guarded():
@@ -347,8 +353,8 @@ class Messages:
         return sorted((message_from_doc(d) for d in docs), key=lambda m: m.seq)
 
 
-SEEN_WINDOW = 7 * 24 * 3600 * 1_000_000
-"""How far back a cursor marks messages: a week of microseconds bounds the cost of one acknowledgement."""
+SEEN_LATEST = 100
+"""How many of the latest messages one acknowledgement looks at."""
 
 
 class OpenWork:
@@ -376,32 +382,32 @@ class OpenWork:
 
     async def release(self, now: datetime) -> None:
         """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
-        later = {"due": {"$gt": now}}
         async with guarded():
-            await self._messages.update_many({"todo": "turn", **later}, {"$set": {"due": now}})
-            await self._messages.update_many(
-                {"todo": "send", "status": int(Status.SENDING), **later}, {"$set": {"due": now}}
-            )
+            await self._messages.update_many({"todo": "turn", "due": {"$gt": now}}, {"$set": {"due": now}})
+        await self._due_now(now, {"status": int(Status.SENDING)})
 
     async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:
         """A channel may send again: what was held is due now."""
+        await self._due_now(now, {"tenant": tenant, "channel": channel, "status": int(Status.QUEUED)})
+
+    async def _due_now(self, now: datetime, standing: Doc) -> None:
+        """What waits to be sent and stands so is due now."""
         async with guarded():
-            await self._messages.update_many(
-                {
-                    "todo": "send",
-                    "due": {"$gt": now},
-                    "tenant": tenant,
-                    "channel": channel,
-                    "status": int(Status.QUEUED),
-                },
-                {"$set": {"due": now}},
-            )
+            waiting = await self._messages.find(
+                {"todo": "send", "due": {"$gt": now}}, dict.fromkeys(standing, 1)
+            ).to_list()
+            ids = [d["_id"] for d in waiting if all(d.get(k) == v for k, v in standing.items())]
+            if ids:
+                change = {"$set": {"due": now}}
+                await self._messages.bulk_write(
+                    [UpdateOne({"_id": i, **standing}, change) for i in ids], ordered=False
+                )
 
     async def postpone(self, tenant: str, conversation: str, due: datetime) -> None:
         """Nothing can be done for a conversation before a time, whoever looks."""
         async with guarded():
             await self._messages.update_many(
-                {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}, "due": {"$lt": due}},
+                {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}},
                 {"$set": {"due": due}},
             )
 

@@ -25,7 +25,7 @@ from gateway.handoff import set_owner
 from gateway.model.content import Template, Text
 from gateway.model.conversation import Identity
 from gateway.model.errors import ParleyError, StoreError, Unavailable
-from gateway.model.message import Message, Receipt, Status
+from gateway.model.message import Message, Receipt, Status, stable_id
 from gateway.model.ports import InboundMessage, Key, Outgoing, Sent
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
@@ -370,7 +370,7 @@ async def test_it_is_given_up_after_a_day_and_a_person_may_start_it_anew(timed: 
     assert timed.clock() - message.at >= timedelta(hours=24)
     messages = timed.store.of("acme").messages
     assert await messages.requeue(message.id, Status.DEAD, timed.clock(), True)
-    assert await messages.dead(10) == []
+    assert message.id not in [m.id for m in await messages.dead(10)]
     assert (await standing(timed, message.id)).attempts == 0
     assert not await messages.requeue(message.id, Status.DEAD, timed.clock(), True)
     timed.graph.always(None)
@@ -503,7 +503,7 @@ async def test_a_template_that_was_given_up_and_arrived_is_no_dead_letter(timed:
     messages = timed.store.of("acme").messages
     [hello] = await outgoing(timed)
     template = replace(
-        hello, id="m_template", seq=hello.seq + 1, content=Template("hello_world", "en_US"), author="agent",
+        hello, id=stable_id("m", "template"), seq=hello.seq + 1, content=Template("hello_world", "en_US"), author="agent",
         status=Status.QUEUED, turn=None, provider_id=None, attempts=0, due=timed.clock(),
     )  # fmt: skip
     timed.graph.misbehave(Fault("drop"))

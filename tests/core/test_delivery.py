@@ -305,9 +305,6 @@ async def test_a_recipient_gets_no_more_than_the_provider_allows(timed: Running)
     assert said(timed) == [f"echo {n}" for n in range(burst + 3)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="store/messages: a receipt cannot correct what was given up as unknown"
-)
 async def test_a_receipt_after_giving_up_shows_that_it_was_delivered(timed: Running) -> None:
     """Invariant 4: the provider's own evidence counts first, also after we stopped trying."""
     await test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed)

@@ -14,9 +14,6 @@ from tests.conftest import MovableClock, ScriptedBrain
 # The driver leaves the socket of a connection that it was just opening to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("turns", [1, 2, 3, 5, 8])
-@pytest.mark.xfail(
-    strict=False, reason="bootstrap: the driver can swallow a cancellation; the loops then go on"
-)
 async def test_it_ends_at_once_when_nothing_is_under_way(
     settings: Settings, store: Store, clock: MovableClock, turns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,10 +146,6 @@ SMALL = {("tenants", "{}")}
 """Queries without an index on purpose: the command line's list of all tenants."""
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the embedded planner scans when a filter names a field outside the index: _apply, seen, cancel_bot",
-)
 async def test_every_query_finds_an_index(running: Running, trips: Seen, raw: Any) -> None:
     await lived(running)
     queries = {

@@ -137,7 +137,7 @@ async def pair(quiet: None, settings: Settings, clock: MovableClock) -> AsyncIte
             processes.append(Process(gateway, store, brain, provider))
         await make_tenant(processes[0].store)
         channel = await make_whatsapp(processes[0].store)
-        yield Pair(*processes, channel, clock, taken)
+        yield Pair(processes[0], processes[1], channel, clock, taken)
 
 
 def paused_before_finishing(
