@@ -40,7 +40,7 @@ class EmbeddedFailed(Exception):
 async def running_uri(data_dir: Path) -> str | None:
     """The address of the embedded database that some other process runs on this folder, if one does. One that is just
     starting is waited for."""
-    for _ in range(int(START_SECONDS / 0.1) if data_dir.exists() else 0):
+    for _ in range(int(START_SECONDS / 0.1)):
         with contextlib.suppress(FolderInUse):
             _lock(data_dir).close()
             return None
@@ -53,7 +53,6 @@ async def running_uri(data_dir: Path) -> str | None:
 @asynccontextmanager
 async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[str]:
     """Run the embedded database; yields its MongoDB address. Raises FolderInUse or EmbeddedFailed."""
-    _make_private(data_dir)
     with _lock(data_dir):
         _kill_leftover(data_dir)
         (data_dir / "embedded.json").unlink(missing_ok=True)
@@ -170,6 +169,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def _lock(data_dir: Path) -> IO[str]:
+    _make_private(data_dir)
     handle = (data_dir / "embedded.lock").open("a+", encoding="utf-8")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

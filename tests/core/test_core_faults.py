@@ -5,6 +5,7 @@ import asyncio
 import io
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,9 @@ from gateway.ops.logging import configure
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.database import guarded
+from gateway.store.directory import Directory
 from gateway.store.messages import MATCH_TRIES, Messages
+from gateway.work.sweeper import Sweeper
 from tests.bench.gateway_process import NoEmbedder
 from tests.conftest import (
     ACCESS_TOKEN,
@@ -168,23 +171,6 @@ async def test_what_can_not_be_done_keeps_nobody_elses_retry_from_being_found(
     assert said(timed) == ["echo other"]
 
 
-async def test_more_blocked_conversations_than_one_sweep_looks_at(timed: Running) -> None:
-    """The same with the real number, where it counts most: held answers of a disabled channel."""
-    channel = await timed.store.directory.channel("ch_wa")
-    await timed.store.directory.set_channel(channel, state="disabled")
-    channel = await timed.store.directory.channel("ch_wa")
-    senders = [str(34600000000 + n) for n in range(510)]
-    await timed.gateway.inbox.put(channel, [inbound(f"echo {n}", s) for s in senders for n in (1, 2)])
-    await timed.until(lambda: timed.gateway.work.idle, seconds=60)
-    timed.graph.misbehave(Fault.http(500))
-    other = await timed.store.directory.channel("ch_other")
-    await timed.gateway.inbox.put(other, [inbound("echo other", OTHER)])
-    await timed.idle()
-    timed.clock.move(seconds=10)
-    await timed.swept()
-    assert said(timed) == ["echo other"]
-
-
 async def test_hanging_sends_of_one_account_leave_room_for_everybody_else(
     timed: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,32 +239,30 @@ async def test_sweeper_and_directory_survive_a_fault_they_do_not_know(
 ) -> None:
     monkeypatch.setattr("gateway.bootstrap.EVERY", 0.01)
     monkeypatch.setattr("gateway.bootstrap.POLL", 0.01)
-    looks = {"due": 0, "refresh": 0}
-    twice = {name: asyncio.Event() for name in looks}
-    due, refresh = store.open_work.due, store.directory.refresh
+    looks = Counter[str]()
+    again = {name: asyncio.Event() for name in ("sweeper", "directory")}
 
-    def count(name: str) -> None:
+    def looked(name: str) -> None:
         looks[name] += 1
         if looks[name] == 1:
             raise KeyError(name)
-        twice[name].set()
+        again[name].set()
 
-    async def odd_due(now: datetime, limit: int) -> list[Key]:
-        count("due")
-        return await due(now, limit)
+    async def sweep(_: Sweeper) -> int:
+        looked("sweeper")
+        return 0
 
-    async def odd_refresh() -> None:
-        count("refresh")
-        await refresh()
+    async def refresh(_: Directory) -> None:
+        looked("directory")
 
-    monkeypatch.setattr(store.open_work, "due", odd_due)
-    monkeypatch.setattr(store.directory, "refresh", odd_refresh)
+    monkeypatch.setattr(Sweeper, "sweep", sweep)
+    monkeypatch.setattr(Directory, "refresh", refresh)
     async with (
         build(settings, store, clock, brain=ScriptedBrain(), embedder=NoEmbedder()) as gateway,
         working(gateway),
         asyncio.timeout(10),
     ):
-        for event in twice.values():
+        for event in again.values():
             await event.wait()
 
 

@@ -10,7 +10,7 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway.bootstrap import build, listening, working
 from gateway.deliver import MOST_AGE
 from gateway.model.content import Template
-from gateway.model.message import Message, Status
+from gateway.model.message import Message, Status, outgoing_id
 from gateway.model.ports import Key
 from gateway.settings import Settings
 from gateway.store import Store
@@ -193,12 +193,15 @@ async def test_without_evidence_a_reply_is_sent_again_and_marked(timed: Running,
     assert (second.status, second.possibly_doubled) == (Status.SENT, False)
 
 
+TEMPLATE = outgoing_id("campaign", 0)
+
+
 async def test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed: Running) -> None:
     await ask(timed, "echo hello")
     [conversation] = await timed.conversations()
     now = timed.clock()
     template = Message(
-        id="m_template", tenant="acme", channel="ch_wa", conversation=conversation.id, direction="out",
+        id=TEMPLATE, tenant="acme", channel="ch_wa", conversation=conversation.id, direction="out",
         author="bot", seq=int(now.timestamp() * 1e6), at=now, content=Template("hello_world", "en_US"),
         status=Status.QUEUED, due=now,
     )  # fmt: skip
@@ -211,7 +214,7 @@ async def test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed: Ru
         timed.clock.move(minutes=10)
         await timed.swept()
     assert len(timed.graph.messages()) == 2
-    found = await timed.store.of("acme").messages.get("m_template")
+    found = await timed.store.of("acme").messages.get(TEMPLATE)
     assert found is not None
     assert found.status is Status.DEAD
     assert found.failure is not None
@@ -309,11 +312,9 @@ async def test_a_receipt_after_giving_up_shows_that_it_was_delivered(timed: Runn
     """Invariant 4: the provider's own evidence counts first, also after we stopped trying."""
     await test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed)
     taken = timed.graph.messages()[-1]
-    body = statuses_webhook(
-        [status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message="m_template")]
-    )
+    body = statuses_webhook([status(taken.wamid or "", "delivered", NOW, recipient=SENDER, message=TEMPLATE)])
     assert await timed.post_whatsapp(body) == 200
-    found = await timed.store.of("acme").messages.get("m_template")
+    found = await timed.store.of("acme").messages.get(TEMPLATE)
     assert found is not None
     assert found.status is Status.DELIVERED
     assert await timed.store.of("acme").messages.dead(10) == []
