@@ -125,9 +125,10 @@ def _origin(value: str, option: str) -> str:
 
 def _field(value: str) -> ExtraField:
     name, separator, label = value.partition("=")
+    required, name = name.endswith("!"), name.removesuffix("!")
     if not separator or not name.isidentifier() or not label.strip():
         raise Invalid("--field", "NAME=LABEL, such as company=Company (a ! after the name makes it required)")
-    return ExtraField(name, label.strip())
+    return ExtraField(name, label.strip(), required)
 
 
 async def add_whatsapp(context: Context, args: argparse.Namespace) -> None:

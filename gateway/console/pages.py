@@ -138,15 +138,21 @@ class Console:
             status=status,
             text=self._templates.get_template(template).render(values),
             content_type="text/html",
-            headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
+            headers={
+                "Content-Security-Policy": POLICY,
+                "Cache-Control": "no-store",
+                # Not "no-referrer": with it browsers hide a form's origin from us, too.
+                "Referrer-Policy": "same-origin",
+            },
         )
 
 
 def _same_origin(request: web.Request) -> bool:
-    """Whether a form was sent by a page of ours: browsers say so in every POST, and others need no protection."""
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    """Whether a form was sent by a page of ours: browsers say so, and others need no protection."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in ("same-origin", "none")
     origin = request.headers.get("Origin")
-    return site in ("same-origin", "none") and (origin is None or urlsplit(origin).netloc == request.host)
+    return origin is None or urlsplit(origin).netloc == request.host
 
 
 async def _form(request: web.Request) -> dict[str, str]:

@@ -2,8 +2,7 @@
 two steps of the other, and the customer still gets each answer once and in order."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import cast
 import pytest
 
 from gateway import outbox
-from gateway.bootstrap import Gateway, build, open_store, working
+from gateway.bootstrap import Gateway, build, open_store
 from gateway.handoff import set_owner
 from gateway.model.content import Text
 from gateway.model.conversation import Identity
@@ -335,31 +334,3 @@ async def test_a_takeover_in_the_other_process_between_commit_and_claim_silences
     conversation = await pair.one.store.of("acme").conversations.get(key.conversation)
     assert conversation is not None
     assert conversation.owner == "agent"
-
-
-async def test_two_processes_at_one_backlog_answer_everything_once_and_in_order(pair: Pair) -> None:
-    texts = ("first", "second", "third")
-    keys = [(await pair.put(*texts, sender=str(34600000000 + n)))[0] for n in range(50)]
-    answers = [f"re: {t}" for t in texts]
-    async with working(pair.one.gateway), working(pair.two.gateway):
-        async with asyncio.timeout(60):
-            while len(pair.taken) < len(keys) * len(texts):
-                pair.clock.move(seconds=61)
-                await asyncio.gather(pair.one.gateway.sweeper.sweep(), pair.two.gateway.sweeper.sweep())
-                await idle(pair)
-    said = defaultdict(list)
-    for _, conversation, text in pair.taken:
-        said[conversation].append(text)
-    assert said == {k.conversation: answers for k in keys}
-    for key in keys:
-        assert await pair.shown(key) == [(a, Status.SENT, False) for a in answers]
-    assert {name for name, _, _ in pair.taken} == {"one", "two"}
-
-
-async def idle(pair: Pair) -> None:
-    await until(lambda: pair.one.gateway.work.idle and pair.two.gateway.work.idle)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.002)
