@@ -13,7 +13,14 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway.model.ports import Adapter, Clock, WebhookAdapter
 from gateway.settings import Settings
 
-__all__ = ["Hub", "Line", "Registry", "WebAdapter", "build", "frames", "language_for"]
+__all__ = ["SECRETS", "Hub", "Line", "Registry", "WebAdapter", "build", "frames", "language_for"]
+
+
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "web": WebAdapter.secret_names,
+    "whatsapp": WhatsAppAdapter.secret_names,
+}
+"""The secrets without which a channel of a kind can't be active."""
 
 
 @dataclass(frozen=True, slots=True)

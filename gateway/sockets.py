@@ -34,7 +34,7 @@ OVERLAP = 60_000_000
 
 FLOOD, FLOOD_SECONDS, FLOOD_END = 20, 10.0, 60
 PROTOCOL = "parley.v1"
-ENDED, CLOSED = 4401, 4403
+CLOSED = 4403
 
 
 class Monotonic(Protocol):

@@ -17,7 +17,6 @@ CAPABILITIES = Capabilities(
     forms=True,
     sources=True,
     idempotent=True,
-    read_receipts=True,
 )
 
 LANGUAGES = ("en", "es", "pt", "ar")

@@ -36,7 +36,6 @@ class WhatsAppAdapter:
         list_rows=10,
         row_length=24,
         service_window_hours=24,
-        read_receipts=True,
         account_rate=80,
         recipient_rate=1 / 6,
         recipient_burst=45,

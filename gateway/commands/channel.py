@@ -14,10 +14,8 @@ from gateway.model.errors import Invalid, NotFound, SendError
 from gateway.model.tenant import Channel, ExtraField, Site
 from gateway.model.texts import UNSUPPORTED
 
-SECRETS = ("access_token", "app_secret", "verify_token")
 
-
-def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+def add(commands: "Commands") -> None:
     group = _group(commands, "channel", "connected accounts: web sites, WhatsApp numbers")
     _add_kinds(group)
     listing = _command(group, "list", list_channels, "a tenant's channels")
@@ -36,8 +34,8 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
         command.set_defaults(state="active" if name == "enable" else "disabled")
 
 
-def _add_kinds(group: "Commands") -> None:  # type: ignore[valid-type]
-    adding = group.add_parser("add", help="connect an account", description="Connect an account.")  # type: ignore[attr-defined]
+def _add_kinds(group: "Commands") -> None:
+    adding = group.add_parser("add", help="connect an account", description="Connect an account.")
     kinds = adding.add_subparsers(dest="kind", metavar="KIND", required=True)
     web = _command(kinds, "web", add_web, "a web site with the chat widget")
     web.add_argument("--tenant", required=True)
@@ -195,6 +193,11 @@ async def list_channels(context: Context, args: argparse.Namespace) -> None:
 
 async def set_state(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
+    missing = [n for n in registry.SECRETS[channel.kind] if not channel.secrets.get(n)]
+    if args.state == "active" and missing:
+        raise Failed(
+            f"{channel.id} lacks {', '.join(missing)}: give them with `channel set {channel.id} --help`"
+        )
     await context.store.directory.set_channel(channel, state=args.state)
     if args.state == "active":
         await context.store.open_work.release_channel(channel.tenant, channel.id, system_clock())
@@ -203,7 +206,7 @@ async def set_state(context: Context, args: argparse.Namespace) -> None:
 
 async def set_channel(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
-    given = {n: secret(getattr(args, n), "--" + n.replace("_", "-")) for n in SECRETS}
+    given = {n: secret(getattr(args, n), "--" + n.replace("_", "-")) for n in registry.SECRETS["whatsapp"]}
     changed = {n: v.strip() for n, v in given.items() if v is not None}
     if changed and channel.kind != "whatsapp":
         raise Invalid(

@@ -3,15 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.settings import Settings
 from gateway.store import Store
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class Failed(Exception):
@@ -45,9 +45,6 @@ class Context:
     def say(self, text: str) -> None:
         """A line for people, beside the data: to stderr, so that JSON stays clean."""
         print(text, file=sys.stderr)
-
-
-Command = Callable[[Context, argparse.Namespace], Awaitable[None]]
 
 
 def secret(value: str | None, name: str) -> str | None:

@@ -12,7 +12,7 @@ from gateway.model.errors import Invalid, NotFound
 from gateway.model.message import Message, Status
 
 
-def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+def add(commands: "Commands") -> None:
     group = _group(commands, "conversation", "conversations with customers")
     listing = _command(group, "list", list_conversations, "the latest conversations")
     _scope(listing)

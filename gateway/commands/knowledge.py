@@ -17,7 +17,7 @@ from gateway.model.ports import Question
 from gateway.model.tenant import Rule
 
 
-def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+def add(commands: "Commands") -> None:
     group = _group(commands, "knowledge", "the documents that the bot answers from")
     adding = _command(
         group, "add", add_documents, "add a file or a folder; a changed file replaces its older version"

@@ -17,7 +17,7 @@ from gateway.settings import Settings
 from gateway.store import Store
 
 
-def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+def add(commands: "Commands") -> None:
     for name, call, text in (
         ("run", run, "everything in one process, with the demo tenant in development"),
         ("web", web, "HTTP, sockets and the work that they bring, on MONGODB_URI"),
@@ -25,7 +25,7 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
         ("migrate", migrate, "bring the database to what this version needs; safe to repeat"),
         ("doctor", doctor, "check settings, database and channels, and say what to mend"),
     ):
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")  # type: ignore[attr-defined]
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         command.set_defaults(call=call, needs_store=name in ("migrate", "doctor"), json=False)
 
 

@@ -15,7 +15,7 @@ REGION = re.compile(r"^[A-Z]{2}$")
 EMAIL = re.compile(r"^[^\s@]+@[^\s@]+\.[^\s@]+$")
 
 
-def add(commands: "Commands") -> None:  # type: ignore[valid-type]
+def add(commands: "Commands") -> None:
     tenant = _group(commands, "tenant", "businesses")
     make = _command(tenant, "create", create_tenant, "make a tenant")
     make.add_argument("--name", required=True, help="the business's name")
@@ -38,13 +38,13 @@ def add(commands: "Commands") -> None:  # type: ignore[valid-type]
     make.add_argument("--name", default="key", help="what it is for")
 
 
-def _group(commands: "Commands", name: str, text: str) -> "Commands":  # type: ignore[valid-type]
-    group = commands.add_parser(name, help=text, description=text.capitalize() + ".")  # type: ignore[attr-defined]
-    return group.add_subparsers(dest="action", metavar="ACTION", required=True)  # type: ignore[no-any-return]
+def _group(commands: "Commands", name: str, text: str) -> "Commands":
+    group = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    return group.add_subparsers(dest="action", metavar="ACTION", required=True)
 
 
-def _command(group: "Commands", name: str, call: object, text: str) -> argparse.ArgumentParser:  # type: ignore[valid-type]
-    command: argparse.ArgumentParser = group.add_parser(name, help=text, description=text.capitalize() + ".")  # type: ignore[attr-defined]
+def _command(group: "Commands", name: str, call: object, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = group.add_parser(name, help=text, description=text.capitalize() + ".")
     command.set_defaults(call=call, needs_store=True)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command

@@ -21,7 +21,6 @@ class Capabilities:
     """Free text is allowed for so long after the customer's last message."""
     idempotent: bool = False
     """Sending the same message again has no second effect."""
-    read_receipts: bool = False
     account_rate: float = 0
     """Messages a second that one account may send."""
     recipient_rate: float = 0

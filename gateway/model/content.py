@@ -9,9 +9,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-Purpose = Literal["question", "lead_offer", "lead_form", "lead_field"]
-"""What an outgoing message asks for, so that the answer to it can be understood."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

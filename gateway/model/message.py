@@ -77,7 +77,7 @@ class Message:
 
     `seq` orders the messages of a conversation (microseconds, never equal within a process). `provider_id`
     is the provider's id; for an outgoing message it is known once the provider accepted it. `at` is when it
-    was said. `turn` names the incoming message that an outgoing one answers. `purpose` says what it asks.
+    was said. `turn` names the incoming message that an outgoing one answers.
     """
 
     id: str
