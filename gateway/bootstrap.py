@@ -25,6 +25,7 @@ from gateway.model.message import Message
 from gateway.model.ports import Brain, Clock, Key
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
+from gateway.ops.logging import stack
 from gateway.receive import Receive
 from gateway.settings import Settings, development_key
 from gateway.sockets import Sockets
@@ -183,7 +184,7 @@ async def again_and_again(name: str, look: Callable[[], Awaitable[object]], ever
         except Unavailable:
             pass  # readiness says so
         except Exception as error:
-            logger.opt(exception=error).error("the {} broke; it goes on", name)
+            logger.error("the {} broke; it goes on: {}", name, stack(error))
         # The driver may turn a cancellation that meets it into an error of its own.
         if (task := asyncio.current_task()) is not None and task.cancelling():
             return
@@ -211,8 +212,8 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
 
 
 def _work_failed(key: Key, error: Exception) -> None:
-    logger.bind(tenant=key.tenant, conversation=key.conversation).opt(exception=error).warning(
-        "work on a conversation was broken off; it will be tried again"
+    logger.bind(tenant=key.tenant, conversation=key.conversation).warning(
+        "work on a conversation was broken off; it will be tried again: {}", stack(error)
     )
 
 

@@ -19,6 +19,7 @@ from gateway.model.errors import SendError
 from gateway.model.message import Failure, Message, Status
 from gateway.model.ports import Adapter, Clock, Outgoing
 from gateway.model.tenant import Channel
+from gateway.ops.logging import stack
 from gateway.store import Store
 from gateway.work.pace import Pacer
 
@@ -61,19 +62,28 @@ class Deliver:
         self._under_way: Counter[str] = Counter()
 
     def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Whether a message just written may be claimed at once: allowed, and its lanes have room (a place in
-        them is taken then)."""
+        """Whether a message just written may be claimed at once: allowed, and its lanes have room. A place in them is
+        taken then."""
         facts = self._facts(channel, conversation)
         if isinstance(decide(message, facts, self._clock()), Refused):
             return False
         return not self._pause(channel, conversation)
 
     def _pause(self, channel: Channel, conversation: Conversation) -> timedelta:
-        """How long a message has to wait for room in its lanes; none takes a place in them."""
+        """How long a message has to wait for room in its lanes; none takes a place in them, to be given back."""
         if self._under_way[channel.id] >= AT_ONCE:
             return FULL
         capabilities = self._adapters[channel.kind].capabilities
-        return timedelta(seconds=self._pacer.wait(channel.id, conversation.address, capabilities))
+        wait = self._pacer.wait(channel.id, conversation.address, capabilities)
+        if not wait:
+            self._under_way[channel.id] += 1
+        return timedelta(seconds=wait)
+
+    def stay(self, channel: Channel) -> None:
+        """Give a place among those under way back."""
+        self._under_way[channel.id] -= 1
+        if not self._under_way[channel.id]:
+            del self._under_way[channel.id]
 
     def lease(self) -> datetime:
         return self._clock() + LEASE
@@ -100,7 +110,9 @@ class Deliver:
             else:
                 standing = await store.messages.get(message.id)
                 if standing is not None and not standing.status.ended:
-                    wait = standing.due or self._clock() + FULL
+                    # Another process's send ends when it ends, long before its lease.
+                    sending = standing.status is Status.SENDING or standing.due is None
+                    wait = self._clock() + FULL if sending else standing.due
             if wait is not None:
                 if place + 1 < len(messages):
                     await store.messages.wait_behind(message, wait)
@@ -124,7 +136,13 @@ class Deliver:
         if pause := self._pause(channel, conversation):
             await messages.requeue(message.id, Status.QUEUED, now + pause, False)
             return False
-        return await messages.claim(message.id, self.lease())
+        claimed = False
+        try:
+            claimed = await messages.claim(message.id, self.lease())
+        finally:
+            if not claimed:
+                self.stay(channel)
+        return claimed
 
     async def _recover(self, channel: Channel, message: Message, now: datetime) -> bool:
         """Its sender died. Where sending twice has no second effect it is queued again, else it is unknown."""
@@ -150,7 +168,10 @@ class Deliver:
         messages = self._store.of(channel.tenant).messages
         failure = Failure(f"permission:{verdict.reason}", verdict.text)
         if verdict.hold:
-            await messages.hold(message.id, self._clock() + HOLD, failure)
+            # What we know of the channel may be a moment old, and it may just have been mended.
+            await self._store.directory.refresh()
+            mended = (await self._store.directory.channel(channel.id)).state == "active"
+            await messages.hold(message.id, self._clock() + (FULL if mended else HOLD), failure)
         else:
             await messages.end(message, Status.QUEUED, Status.FAILED, failure)
         self._log("refused", message, verdict.reason)
@@ -167,19 +188,16 @@ class Deliver:
             author=message.author,
             reply_to=message.reply_to,
         )
-        self._under_way[channel.id] += 1
         try:
             accepted = await self._adapters[channel.kind].send(channel, outgoing)
         except SendError as error:
             return await self._failed(channel, message, error)
         except Exception as error:  # a fault of ours, before or after the provider took it
-            logger.opt(exception=error).error("a send broke")
+            logger.error("a send broke: {}", stack(error))
             text = "Sending broke on our side; the log says how."
             return await self._failed(channel, message, SendError("delivery:broken", text, outcome="unknown"))
         finally:
-            self._under_way[channel.id] -= 1
-            if not self._under_way[channel.id]:
-                del self._under_way[channel.id]
+            self.stay(channel)
         await self._store.of(channel.tenant).messages.sent(message.id, accepted.provider_id, self._clock())
         return None
 

@@ -107,7 +107,7 @@ def _keys(value: str) -> tuple[str, ...]:
     for place, key in enumerate(keys, 1):
         if len(key) < MIN_KEY or key.casefold() in KNOWN_KEYS or len(set(key)) < 8:
             raise ValueError(
-                f"key {place} is too weak: at least {MIN_KEY} random characters"
+                f"at least {MIN_KEY} random characters a key, and key {place} is weaker"
                 " (python3 -c 'import secrets; print(secrets.token_urlsafe(32))')"
             )
     return keys

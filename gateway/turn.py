@@ -24,6 +24,7 @@ from gateway.model.message import Failure, Message, Status, contact_id, stable_i
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import broken, unsupported
+from gateway.ops.logging import stack
 from gateway.store import Store, TenantStore
 from leads import flow
 from leads.state import Context, LeadState, Step
@@ -34,7 +35,7 @@ OVERTAKEN = 6
 MOST_FAILURES = 5
 PREVIEW = 120
 SEEN_SECONDS = 1.0
-UNUSABLE = timedelta(minutes=5)
+UNUSABLE, OTHERS = timedelta(minutes=5), timedelta(seconds=5)
 
 
 class Overtaken(Exception):
@@ -91,8 +92,11 @@ class Turns:
                 logger.error("its channel can't be used: {}", error)
                 await self._store.open_work.postpone(key.tenant, key.conversation, self._clock() + UNUSABLE)
                 return
-            if channel.kind in self._adapters:
-                await self._work(channel, store, conversation, work)
+            if channel.kind not in self._adapters:  # another process's; it is not to be in the way of ours
+                later = self._clock() + OTHERS
+                await self._store.open_work.postpone(key.tenant, key.conversation, later)
+                return
+            await self._work(channel, store, conversation, work)
 
     async def _work(
         self, channel: Channel, store: TenantStore, conversation: Conversation | None, work: list[Message]
@@ -108,7 +112,8 @@ class Turns:
             except Overtaken:
                 return  # another process is at it
             except Exception as error:
-                await self._broken(channel, store, conversation, message, unsent, error)
+                with contextlib.suppress(Overtaken):
+                    await self._broken(channel, store, conversation, message, unsent, error)
                 return
         if unsent and conversation is not None:
             await self._deliver.run(channel, conversation, unsent)
@@ -129,6 +134,8 @@ class Turns:
         """
         if conversation is None:
             conversation = await self._begin(store, message)
+            if conversation.rev:
+                raise Overtaken  # it has gone on since its work was read
         if conversation.turn == message.id:
             await store.messages.finish_turn(message.id, None, self._deliver.lease())
             return conversation, unsent
@@ -142,7 +149,13 @@ class Turns:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
             claim = first.id if first and self._deliver.may_go(channel, conversation, first) else None
-            if not await store.messages.finish_turn(message.id, claim, self._deliver.lease()):
+            claimed = False
+            try:
+                claimed = await store.messages.finish_turn(message.id, claim, self._deliver.lease())
+            finally:
+                if claim and not claimed:
+                    self._deliver.stay(channel)
+            if not claimed:
                 return conversation, None if unsent is None else [*unsent, *written]
             out = await self._deliver.run(channel, conversation, written, claim)
             return conversation, [] if out else None
@@ -164,8 +177,7 @@ class Turns:
         for _ in range(OVERTAKEN):
             thought = given or await self._think(channel, tenant, conversation, message)
             written = self._written(channel, conversation, message, thought)
-            if written.messages:
-                await store.messages.put_outgoing(written.messages, run)
+            own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
                 await store.conversations.put_lead(thought.lead)
             last = written.messages[-1] if written.messages else message
@@ -183,9 +195,10 @@ class Turns:
                 return saved, written.messages
             conversation = await store.conversations.get(conversation.id) or conversation
             standing = await store.messages.get(message.id)
+            # Only what this run alone wrote: the rest may have been committed by another.
+            await store.messages.withdraw(own, run)
             if conversation.turn == message.id or standing is None or standing.status is Status.HANDLED:
                 raise Overtaken
-            await store.messages.withdraw([m.id for m in written.messages], run)
         raise RuntimeError("the conversation keeps changing")
 
     def _written(
@@ -329,17 +342,20 @@ class Turns:
         failure = Failure(
             "turn:broken", f"The answer broke {tries} times: {type(error).__name__}. The log says how."
         )
+        logger.error("a turn broke (attempt {}): {}", tries, stack(error))
         if tries < MOST_FAILURES:
-            logger.opt(exception=error).error("a turn broke (attempt {})", tries)
             due = self._clock() + timedelta(seconds=2.0**tries)
             await store.messages.turn_failed(message.id, due, failure)
             return
-        logger.opt(exception=error).error("a turn broke for the last time; the customer is told")
-        await store.messages.turn_failed(message.id, None, failure)
-        with contextlib.suppress(Overtaken):
+        try:
             conversation = conversation or await self._begin(store, message)
             sorry = Thought((Text(broken(conversation.language)),), conversation)
             await self._turn(channel, store, conversation, message, unsent, sorry)
+        except (Unavailable, Overtaken):
+            raise
+        except Exception as worse:
+            logger.error("the customer could not even be told: {}", stack(worse))
+        await store.messages.turn_failed(message.id, None, failure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ async def add_rule(context: Context, args: argparse.Namespace) -> None:
     tenant = await context.store.directory.tenant(args.tenant)
     rules = [r for r in tenant.rules if (r.pattern, r.regex) != (rule.pattern, rule.regex)]
     await context.store.directory.set_rules(tenant.id, [*rules, rule])
-    context.show({"rules": len(rules) + 1}, lambda: [f"{len(rules) + 1} rules."])
+    context.show({"rules": len(rules) + 1}, lambda: [f"Rules: {len(rules) + 1}."])
 
 
 async def list_rules(context: Context, args: argparse.Namespace) -> None:
@@ -175,4 +175,4 @@ async def remove_rule(context: Context, args: argparse.Namespace) -> None:
     if len(rules) == len(tenant.rules):
         raise Failed(f"no rule with the pattern {args.pattern!r}: `rule list` shows them")
     await context.store.directory.set_rules(tenant.id, rules)
-    context.show({"rules": len(rules)}, lambda: [f"{len(rules)} rules are left."])
+    context.show({"rules": len(rules)}, lambda: [f"Rules left: {len(rules)}."])

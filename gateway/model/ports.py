@@ -206,7 +206,11 @@ class Delivery(Protocol):
     """The edge out, as a turn sees it."""
 
     def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Whether a message just written may be claimed at once."""
+        """Whether a message just written may be claimed at once. If so it has a place among those under way, which
+        `run` gives back, or `stay` if the claim did not hold."""
+
+    def stay(self, channel: Channel) -> None:
+        """Give the place back: the message is not sent now."""
 
     def lease(self) -> datetime:
         """Until when a claim made now holds."""

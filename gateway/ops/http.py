@@ -8,6 +8,7 @@ from aiohttp import web
 from loguru import logger
 
 from gateway.model.errors import Conflict, Invalid, NotFound, Unavailable
+from gateway.ops.logging import stack
 from gateway.ops.problems import problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -55,8 +56,11 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
             raise
         return problem(error.status, "http", error.reason)
     except Exception as error:
-        logger.opt(exception=error).error(
-            "a request failed: {} {}", request.method, request.match_info.route.resource
+        logger.error(
+            "a request failed: {} {}: {}",
+            request.method,
+            request.match_info.route.resource,
+            stack(error),
         )
         return problem(
             500, "internal", "Something went wrong on our side. The request id is in X-Request-Id."

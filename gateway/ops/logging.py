@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger
@@ -25,6 +26,13 @@ _MASKS = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]{2,}"), "[email]"),
     (re.compile(r"(?<![\w.:-])\+?\d{9,15}(?![\w:-])"), "[number]"),
 )
+
+
+def stack(error: BaseException) -> str:
+    """An error for the log: its kind and where it came from, never its text, which may hold what a customer wrote."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames))
+    return f"{type(error).__name__} at {places}"
 
 
 def masked(text: str) -> str:

@@ -1,9 +1,9 @@
 """The connection to MongoDB, its indexes, and the translation of the driver's errors.
 
 Options, and why: `w=majority&journal=true`, because an acknowledgement to a provider is a promise; a pool of 32
-for one process (more would only queue in the server); 3 s to find a server and to get a connection, so that
-a webhook is refused with 503 while its provider still listens; 20 s for one call, so that a hung server does
-not hold a turn for ever. The driver reconnects by itself; nothing here needs a restart.
+for one process (more would only queue in the server); 3 s to find a server, so that a webhook
+is refused with 503 while its provider still listens; 10 s to wait for one of the pool; 20 s for one call, so that
+a hung server does not hold a turn for ever. The driver reconnects by itself; nothing here needs a restart.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -62,7 +62,7 @@ def connect(uri: str, listener: CommandListener | None = None) -> AsyncMongoClie
         w="majority",
         journal=True,
         maxPoolSize=32,
-        waitQueueTimeoutMS=3_000,
+        waitQueueTimeoutMS=10_000,
         serverSelectionTimeoutMS=3_000,
         connectTimeoutMS=3_000,
         socketTimeoutMS=20_000,

@@ -55,24 +55,28 @@ class Messages:
         async with guarded():
             return await self._inserts.insert(docs)
 
-    async def put_outgoing(self, messages: Sequence[Message], run: str) -> None:
-        """Write outgoing messages as queued, for one run of a turn.
+    async def put_outgoing(self, messages: Sequence[Message], run: str) -> list[str]:
+        """Write outgoing messages as queued, for one run of a turn; the ids that are its own.
 
         Ids that are there already are from another run of the same turn. What that run has not begun to send is
-        taken over, so that it can't withdraw it from under us (`withdraw` names a run); the rest stays as it is.
+        taken over, in its place, so that it can't withdraw it from under us (`withdraw` names a run); the rest stays.
         """
+        own: list[str] = []
         self._own(messages)
         left = [message_to_doc(m, "send", run=run) for m in messages]
         while left:
             async with guarded():
                 new = await self._inserts.insert(left)
+                own += [d["_id"] for d, n in zip(left, new, strict=True) if n]
                 there = [d for d, n in zip(left, new, strict=True) if not n]
                 left = [d for d in there if not await self._taken_over(d)]
+        return own
 
     async def _taken_over(self, doc: Doc) -> bool:
         """False when it was withdrawn meanwhile, and so can be inserted."""
         which = {"_id": doc["_id"], "tenant": self._tenant}
-        change = {"$set": {k: v for k, v in doc.items() if k != "_id"}}
+        # Not its place nor its time: the other run may have committed it, and later answers stand behind it.
+        change = {"$set": {"content": doc["content"], "run": doc["run"]}}
         if (await self._messages.update_one({**which, "status": int(Status.QUEUED)}, change)).matched_count:
             return True
         return await self._messages.find_one(which, {"_id": 1}) is not None

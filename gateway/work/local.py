@@ -14,7 +14,7 @@ from gateway.model.ports import Handler, Key
 class LocalWork:
     """Implements `gateway.model.ports.Work`. `failed` is told of a handler's error; the sweeper tries again."""
 
-    def __init__(self, limit: int = 512, failed: Callable[[Key, Exception], None] = lambda *_: None) -> None:
+    def __init__(self, limit: int = 256, failed: Callable[[Key, Exception], None] = lambda *_: None) -> None:
         self._limit = limit
         self._failed = failed
         self._waiting: OrderedDict[Key, None] = OrderedDict()

@@ -146,7 +146,7 @@ def inbound(text: str, sender: str) -> InboundMessage:
 
 
 @pytest.mark.parametrize("why", ["disabled", "unusable"])
-async def test_what_can_not_be_done_keeps_nobody_elses_retry_from_being_found(
+async def test_what_can_not_be_done_keeps_nobody_elses_work_from_being_found(
     timed: Running, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     """A sweep looks at so many at most. Conversations that only wait must not fill it (here with a smaller number)."""
@@ -162,13 +162,15 @@ async def test_what_can_not_be_done_keeps_nobody_elses_retry_from_being_found(
     await timed.idle()
     timed.graph.misbehave(Fault.http(500))
     other = await timed.store.directory.channel("ch_other")
-    await timed.gateway.inbox.put(other, [inbound("echo other", OTHER)])
+    await timed.gateway.inbox.put(other, [inbound("echo retry", OTHER)])
     await timed.idle()
+    lost = timed.gateway.inbox._message(other, inbound("echo lost hint", SENDER), None)
+    await timed.store.of("other").messages.put_incoming([lost], timed.clock(), frozenset())
     assert said(timed) == []
     timed.clock.move(seconds=10)
     for _ in range(3):
         await timed.swept()
-    assert said(timed) == ["echo other"]
+    assert sorted(str(t) for t in said(timed)) == ["echo lost hint", "echo retry"]
 
 
 async def test_hanging_sends_of_one_account_leave_room_for_everybody_else(
@@ -285,6 +287,9 @@ async def test_a_send_that_breaks_unexpectedly_is_given_up_after_three_copies(
     await ask(timed, "echo odd")
     await timed.swept()
     assert said(timed) == ["echo odd"]  # not again at once
+    [message] = await outgoing(timed)
+    assert message.failure is not None
+    assert (message.status, message.failure.code) == (Status.UNKNOWN, "delivery:broken")
     for _ in range(8):
         timed.clock.move(minutes=2)
         await timed.swept()

@@ -2,7 +2,8 @@
 two steps of the other, and the customer still gets each answer once and in order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import cast
 import pytest
 
 from gateway import outbox
-from gateway.bootstrap import Gateway, build, open_store
+from gateway.bootstrap import Gateway, build, open_store, working
 from gateway.handoff import set_owner
 from gateway.model.content import Text
 from gateway.model.conversation import Identity
@@ -334,3 +335,36 @@ async def test_a_takeover_in_the_other_process_between_commit_and_claim_silences
     conversation = await pair.one.store.of("acme").conversations.get(key.conversation)
     assert conversation is not None
     assert conversation.owner == "agent"
+
+
+async def test_two_processes_at_one_backlog_answer_everything_once_and_in_order(pair: Pair) -> None:
+    texts = ("first", "second", "third")
+    senders = [str(34600000000 + n) for n in range(50)]
+    keys = [(await pair.put("hello", sender=s))[0] for s in senders]
+    await asyncio.gather(*(pair.one.handle(k) for k in keys))
+    pair.taken.clear()
+    for sender in senders:
+        await pair.put(*texts, sender=sender)
+    answers = [f"re: {t}" for t in texts]
+    async with working(pair.one.gateway), working(pair.two.gateway):
+        async with asyncio.timeout(60):
+            while len(pair.taken) < len(keys) * len(texts):
+                pair.clock.move(seconds=61)
+                await asyncio.gather(pair.one.gateway.sweeper.sweep(), pair.two.gateway.sweeper.sweep())
+                await idle(pair)
+    said = defaultdict(list)
+    for _, conversation, text in pair.taken:
+        said[conversation].append(text)
+    assert said == {k.conversation: answers for k in keys}
+    for key in keys:
+        assert await pair.shown(key) == [(a, Status.SENT, False) for a in ("re: hello", *answers)]
+    assert {name for name, _, _ in pair.taken} == {"one", "two"}
+
+
+async def idle(pair: Pair) -> None:
+    await until(lambda: pair.one.gateway.work.idle and pair.two.gateway.work.idle)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.002)
