@@ -10,7 +10,8 @@ from gateway.store.database import Database, guarded
 from gateway.store.directory import Directory
 from gateway.store.group import GroupedInserts
 from gateway.store.knowledge import Knowledge
-from gateway.store.messages import Messages, OpenWork
+from gateway.store.messages import Messages
+from gateway.store.open_work import OpenWork
 from gateway.store.vault import Vault
 
 

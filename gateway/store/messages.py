@@ -13,7 +13,6 @@ from typing import Any
 from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Message, Receipt, Status
-from gateway.model.ports import Key
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
@@ -22,8 +21,6 @@ TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
 
 RECEIPT_KEPT = timedelta(days=1)
-MATCH_TRIES = 8
-"""How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +233,10 @@ class Messages:
     async def apply(self, channel: str, receipts: Sequence[Receipt], now: datetime) -> None:
         """Apply receipts, durably. One whose message is not known yet is kept and tried again."""
         for receipt in receipts:
-            if not await self._apply(channel, receipt):
+            if not await self.apply_one(channel, receipt):
                 await self._keep(channel, receipt, now)
 
-    async def _apply(self, channel: str, receipt: Receipt) -> bool:
+    async def apply_one(self, channel: str, receipt: Receipt) -> bool:
         """Whether its message was found. A refusal never overtakes a delivery."""
         message = receipt.message or await self._by_provider_id(channel, receipt.provider_id)
         if message is None:
@@ -359,94 +356,6 @@ class Messages:
 
 SEEN_LATEST = 100
 """How many of the latest messages one acknowledgement looks at."""
-
-
-class OpenWork:
-    """What is left to do, over all tenants: for the sweeper and for the start, never for a request."""
-
-    def __init__(self, db: Database) -> None:
-        self._messages = db["messages"]
-        self._receipts = db["receipts"]
-
-    async def due(self, now: datetime, limit: int) -> list[Key]:
-        """Conversations with something due, each once."""
-        keys: dict[Key, None] = {}
-        async with guarded():
-            for todo in ("turn", "send"):
-                cursor = (
-                    self._messages.find(
-                        {"todo": todo, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
-                    )
-                    .sort("due", 1)
-                    .limit(limit)
-                )
-                async for doc in cursor:
-                    keys[Key(doc["tenant"], doc["conversation"])] = None
-        return list(keys)
-
-    async def release(self, now: datetime) -> None:
-        """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
-        async with guarded():
-            await self._messages.update_many({"todo": "turn", "due": {"$gt": now}}, {"$set": {"due": now}})
-        await self._due_now(now, {"status": int(Status.SENDING)})
-
-    async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:
-        """A channel may send again: what was held is due now."""
-        await self._due_now(now, {"tenant": tenant, "channel": channel, "status": int(Status.QUEUED)})
-
-    async def _due_now(self, now: datetime, standing: Doc) -> None:
-        """What waits to be sent and stands so is due now."""
-        async with guarded():
-            waiting = await self._messages.find(
-                {"todo": "send", "due": {"$gt": now}}, dict.fromkeys(standing, 1)
-            ).to_list()
-            ids = [d["_id"] for d in waiting if all(d.get(k) == v for k, v in standing.items())]
-            if ids:
-                change = {"$set": {"due": now}}
-                await self._messages.bulk_write(
-                    [UpdateOne({"_id": i, **standing}, change) for i in ids], ordered=False
-                )
-
-    async def postpone(self, tenant: str, conversation: str, due: datetime) -> None:
-        """Nothing can be done for a conversation before a time, whoever looks."""
-        async with guarded():
-            await self._messages.update_many(
-                {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}},
-                {"$set": {"due": due}},
-            )
-
-    async def unmatched(self, now: datetime, limit: int) -> list[Doc]:
-        async with guarded():
-            found: list[Doc] = await (
-                self._receipts.find({"todo": "match", "due": {"$lte": now}}).limit(limit).to_list()
-            )
-        return found
-
-    async def match(self, messages: Messages, doc: Doc, now: datetime) -> bool:
-        """Try a kept receipt again; it is looked for less and less often, until it expires."""
-        failure = doc.get("failure")
-        receipt = Receipt(
-            provider_id=doc["provider_id"],
-            status=Status(doc["status"]),
-            at=doc["at"],
-            failure=Failure(**failure) if failure else None,
-            detail=doc.get("detail"),
-        )
-        if await messages._apply(doc["channel"], receipt):
-            async with guarded():
-                await self._receipts.delete_one({"_id": doc["_id"]})
-            return True
-        tries = doc.get("tries", 0) + 1
-        if tries >= MATCH_TRIES:  # another system's message: its receipts are none of our business
-            async with guarded():
-                await self._receipts.delete_one({"_id": doc["_id"]})
-            return False
-        async with guarded():
-            await self._receipts.update_one(
-                {"_id": doc["_id"]},
-                {"$set": {"tries": tries, "due": now + timedelta(seconds=min(2**tries, 3600))}},
-            )
-        return False
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

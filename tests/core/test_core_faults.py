@@ -35,7 +35,8 @@ from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.database import guarded
 from gateway.store.directory import Directory
-from gateway.store.messages import MATCH_TRIES, Messages
+from gateway.store.messages import Messages
+from gateway.store.open_work import MATCH_TRIES
 from gateway.work.sweeper import Sweeper
 from tests.bench.gateway_process import NoEmbedder
 from tests.conftest import (

@@ -203,6 +203,7 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "provider_id": "stolen", "due": later, "failure": failure, "unknown": False, "seen": Status.QUEUED,
         "possibly_doubled": True, "status": Status.DEAD, "channel": "ch_wa", "upto": 2**53, "seq": 0, "limit": 100,
         "receipts": [Receipt("wamid.1", Status.READ, later), Receipt("x", Status.READ, later, message=waiting.id)],
+        "receipt": Receipt("x", Status.READ, later, message=waiting.id),
         "before": None, "contact": contact, "lead": lead,
     }  # fmt: skip
     special: dict[str, Doc] = {

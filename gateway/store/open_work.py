@@ -1,0 +1,100 @@
+"""What is left to do, over all tenants: for the sweeper and for the start, never for a request."""
+
+from datetime import datetime, timedelta
+
+from pymongo import UpdateOne
+
+from gateway.model.message import Failure, Receipt, Status
+from gateway.model.ports import Key
+from gateway.store.codec import Doc
+from gateway.store.database import Database, guarded
+from gateway.store.messages import Messages
+
+MATCH_TRIES = 8
+"""How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
+
+
+class OpenWork:
+    def __init__(self, db: Database) -> None:
+        self._messages = db["messages"]
+        self._receipts = db["receipts"]
+
+    async def due(self, now: datetime, limit: int) -> list[Key]:
+        """Conversations with something due, each once."""
+        keys: dict[Key, None] = {}
+        async with guarded():
+            for todo in ("turn", "send"):
+                cursor = (
+                    self._messages.find(
+                        {"todo": todo, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
+                    )
+                    .sort("due", 1)
+                    .limit(limit)
+                )
+                async for doc in cursor:
+                    keys[Key(doc["tenant"], doc["conversation"])] = None
+        return list(keys)
+
+    async def release(self, now: datetime) -> None:
+        """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
+        async with guarded():
+            await self._messages.update_many({"todo": "turn", "due": {"$gt": now}}, {"$set": {"due": now}})
+        await self._due_now(now, {"status": int(Status.SENDING)})
+
+    async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:
+        """A channel may send again: what was held is due now."""
+        await self._due_now(now, {"tenant": tenant, "channel": channel, "status": int(Status.QUEUED)})
+
+    async def _due_now(self, now: datetime, standing: Doc) -> None:
+        """What waits to be sent and stands so is due now."""
+        async with guarded():
+            waiting = await self._messages.find(
+                {"todo": "send", "due": {"$gt": now}}, dict.fromkeys(standing, 1)
+            ).to_list()
+            ids = [d["_id"] for d in waiting if all(d.get(k) == v for k, v in standing.items())]
+            if ids:
+                change = {"$set": {"due": now}}
+                await self._messages.bulk_write(
+                    [UpdateOne({"_id": i, **standing}, change) for i in ids], ordered=False
+                )
+
+    async def postpone(self, tenant: str, conversation: str, due: datetime) -> None:
+        """Nothing can be done for a conversation before a time, whoever looks."""
+        async with guarded():
+            await self._messages.update_many(
+                {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}},
+                {"$set": {"due": due}},
+            )
+
+    async def unmatched(self, now: datetime, limit: int) -> list[Doc]:
+        async with guarded():
+            found: list[Doc] = await (
+                self._receipts.find({"todo": "match", "due": {"$lte": now}}).limit(limit).to_list()
+            )
+        return found
+
+    async def match(self, messages: Messages, doc: Doc, now: datetime) -> bool:
+        """Try a kept receipt again; it is looked for less and less often, until it expires."""
+        failure = doc.get("failure")
+        receipt = Receipt(
+            provider_id=doc["provider_id"],
+            status=Status(doc["status"]),
+            at=doc["at"],
+            failure=Failure(**failure) if failure else None,
+            detail=doc.get("detail"),
+        )
+        if await messages.apply_one(doc["channel"], receipt):
+            async with guarded():
+                await self._receipts.delete_one({"_id": doc["_id"]})
+            return True
+        tries = doc.get("tries", 0) + 1
+        if tries >= MATCH_TRIES:  # another system's message: its receipts are none of our business
+            async with guarded():
+                await self._receipts.delete_one({"_id": doc["_id"]})
+            return False
+        async with guarded():
+            await self._receipts.update_one(
+                {"_id": doc["_id"]},
+                {"$set": {"tries": tries, "due": now + timedelta(seconds=min(2**tries, 3600))}},
+            )
+        return False
