@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import pytest
@@ -53,6 +54,14 @@ class Victim:
             "ECHO": "1",
         }
         self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """However the test ends, nothing is left running."""
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
 
     async def start(self, **more: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -131,8 +140,10 @@ class Customers:
 async def rampage(tmp_path: Path, seed: int, kills: int) -> None:
     chance = random.Random(seed)
     holder: list[Customers] = []
-    async with GraphStandIn(on_accept=lambda r: holder[0].accepted(r)) as graph:
-        victim = Victim(tmp_path / "data", graph.url)
+    async with (
+        GraphStandIn(on_accept=lambda r: holder[0].accepted(r)) as graph,
+        Victim(tmp_path / "data", graph.url) as victim,
+    ):
         customers = Customers(victim.url, seed)
         holder.append(customers)
         await victim.start()
@@ -227,8 +238,7 @@ async def test_killed_at_each_step_of_an_exchange_it_is_answered_once_or_marked(
     """Every await between the webhook and the record of the outcome, one after the other."""
     died = 0
     for step in range(1 + half, STEPS + 1, 2):
-        async with GraphStandIn() as graph:
-            victim = Victim(tmp_path / str(step), graph.url)
+        async with GraphStandIn() as graph, Victim(tmp_path / str(step), graph.url) as victim:
             customers = Customers(victim.url, step)
             await victim.start(DIE_AT=str(step))
             said = asyncio.create_task(customers.say("34600000000", 0))
