@@ -16,6 +16,7 @@ export class Connection {
   #cursor;
   #wanted = false;
   #busy = false;
+  #hurried = false;
   #over = false;
   #session = null;
   #socket = null;
@@ -66,6 +67,7 @@ export class Connection {
   async #connect() {
     if (this.#busy || this.#socket || this.#over) return;
     this.#busy = true;
+    this.#hurried = false;
     clearTimeout(this.#timer);
     this.#timer = 0;
     try {
@@ -75,6 +77,8 @@ export class Connection {
       this.#fail(problem);
     } finally {
       this.#busy = false;
+      // What was under way may have begun before the network came back.
+      if (this.#hurried && !this.#socket) this.#connect();
     }
   }
 
@@ -198,6 +202,7 @@ export class Connection {
   #hurry() {
     if (!this.#wanted || this.#socket) return;
     this.#tries = 0;
+    this.#hurried = this.#busy;
     this.#connect();
   }
 }
