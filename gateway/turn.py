@@ -104,7 +104,10 @@ class Turns:
         unsent: list[Message] | None = [m for m in work if m.direction == "out"]
         for message in (m for m in work if m.direction == "in"):
             if message.attempts and message.due and message.due > self._clock():
-                break  # its turn broke; it and what follows it wait for the next attempt
+                # Its turn broke: it and what follows it wait for the next attempt, and so does what it has written,
+                # for none of that is committed.
+                unsent = [m for m in unsent or () if m.turn != message.id]
+                break
             try:
                 conversation, unsent = await self._turn(channel, store, conversation, message, unsent)
             except Unavailable:
@@ -175,7 +178,10 @@ class Turns:
         run = secrets.token_hex(8)
         tenant = await self._store.directory.tenant(channel.tenant)
         for _ in range(OVERTAKEN):
-            thought = given or await self._think(channel, tenant, conversation, message)
+            if given is not None:
+                thought = replace(given, conversation=conversation)
+            else:
+                thought = await self._think(channel, tenant, conversation, message)
             written = self._written(channel, conversation, message, thought)
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
@@ -323,10 +329,14 @@ class Turns:
             or isinstance(message.content, FormReply)
         ):
             return
-        with contextlib.suppress(SendError):
+        try:
             await self._adapters[channel.kind].mark_read(
                 channel, conversation.id, message.provider_id, typing=True
             )
+        except SendError:
+            pass
+        except Exception as error:
+            logger.error("marking as read broke: {}", stack(error))
 
     async def _broken(
         self,

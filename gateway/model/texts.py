@@ -12,7 +12,7 @@ UNSUPPORTED: Mapping[str, str] = {
 
 def unsupported(language: str | None) -> str:
     """The answer to a kind of message that we can't read, in the language or in English."""
-    return UNSUPPORTED.get((language or "en").split("-")[0].lower(), UNSUPPORTED["en"])
+    return _in(UNSUPPORTED, language)
 
 
 BROKEN: Mapping[str, str] = {
@@ -25,4 +25,8 @@ BROKEN: Mapping[str, str] = {
 
 def broken(language: str | None) -> str:
     """What is said in the end when an answer breaks again and again."""
-    return BROKEN.get((language or "en").split("-")[0].lower(), BROKEN["en"])
+    return _in(BROKEN, language)
+
+
+def _in(texts: Mapping[str, str], language: str | None) -> str:
+    return texts.get((language or "en").split("-")[0].lower(), texts["en"])

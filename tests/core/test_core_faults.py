@@ -24,7 +24,7 @@ from gateway.commands.channel import set_state
 from gateway.commands.context import Context
 from gateway.handoff import set_owner
 from gateway.model.content import Template, Text
-from gateway.model.conversation import Identity
+from gateway.model.conversation import Conversation, Identity
 from gateway.model.errors import ParleyError, StoreError, Unavailable
 from gateway.model.message import Message, Receipt, Status, stable_id
 from gateway.model.ports import InboundMessage, Key, Outgoing, Sent
@@ -33,6 +33,7 @@ from gateway.model.texts import broken
 from gateway.ops.logging import configure
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.store.conversations import Conversations
 from gateway.store.database import guarded
 from gateway.store.directory import Directory
 from gateway.store.messages import Messages
@@ -695,3 +696,54 @@ async def test_a_start_releases_what_was_under_way_and_not_what_waits(timed: Run
     assert await standing(timed, unknown.id) == unknown
     assert await standing(timed, retry.id) == retry
     assert set(await timed.store.open_work.due(now, 10)) == {Key("acme", "cv_x"), Key("acme", "cv_y")}
+
+
+async def test_answers_of_a_turn_that_did_not_commit_are_not_sent(
+    timed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were written before it broke; until it is run again they are nobody's answers."""
+    save, failing = Conversations.save, [True]
+
+    async def breaking(self: Conversations, conversation: Conversation) -> Conversation | None:
+        if failing:
+            raise ValueError
+        return await save(self, conversation)
+
+    monkeypatch.setattr(Conversations, "save", breaking)
+    assert await timed.post_whatsapp(text_webhook(SENDER, "echo a", "wamid.a", NOW)) == 200
+    await timed.idle()
+    assert await timed.post_whatsapp(text_webhook(SENDER, "echo b", "wamid.b", NOW)) == 200
+    await timed.swept()
+    assert timed.graph.messages() == []
+    failing.clear()
+    timed.clock.move(seconds=3)
+    await timed.swept()
+    await timed.swept()
+    assert [m.text for m in timed.graph.messages()] == ["echo a", "echo b"]
+
+
+async def test_the_customer_is_told_although_the_conversation_changed_meanwhile(
+    timed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed.brain.fail = [ValueError() for _ in range(turn.MOST_FAILURES)]
+    save, overtaken = Conversations.save, [False]
+    assert await timed.post_whatsapp(text_webhook(SENDER, "hello", "wamid.h", NOW)) == 200
+    await timed.idle()
+    for _ in range(turn.MOST_FAILURES - 2):
+        timed.clock.move(seconds=60)
+        await timed.swept()
+    assert timed.graph.messages() == []
+    [key] = [Key("acme", c.id) for c in await timed.conversations()]
+
+    async def nudged(self: Conversations, conversation: Conversation) -> Conversation | None:
+        if not overtaken[0]:
+            overtaken[0] = True
+            standing = await self.get(key.conversation)
+            assert standing is not None
+            await save(self, replace(standing, name="changed by somebody"))
+        return await save(self, conversation)
+
+    monkeypatch.setattr(Conversations, "save", nudged)
+    timed.clock.move(seconds=60)
+    await timed.swept()
+    assert [m.text for m in timed.graph.messages()] == [broken("en")]
