@@ -191,14 +191,20 @@ async def stored(data: Path, senders: list[str]) -> list[Message]:
     return found
 
 
+def given_up(message: Message) -> bool:
+    return message.failure is not None and message.failure.code == "delivery:unknown"
+
+
 def judge(taken: list[Recorded], customers: Customers, outgoing: list[Message], least: int = 50) -> None:
     copies = Counter(m.message for m in taken)
     flagged = {m.id for m in outgoing if m.possibly_doubled}
     unflagged = [i for i, n in copies.items() if n > 1 and i not in flagged]
     assert not unflagged, f"sent twice without a word: {unflagged}"
-    # One whose outcome we do not know yet stands as such; the provider has it.
-    unknown = (Status.SENDING, Status.UNKNOWN)
-    unsent = [m for m in outgoing if m.status < Status.SENT and not (m.status in unknown and m.id in copies)]
+    # One whose outcome we do not know stands as such, or was given up as such after three deaths at its sending
+    # (never sent a fourth time): the provider must have it.
+    open_question = [m for m in outgoing if m.status in (Status.SENDING, Status.UNKNOWN) or given_up(m)]
+    known_there = {m.id for m in open_question if m.id in copies}
+    unsent = [m for m in outgoing if m.status < Status.SENT and m.id not in known_there]
     assert not unsent, "left unsent"
     by_sender: dict[str, list[str]] = defaultdict(list)
     for message in taken:
