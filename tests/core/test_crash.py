@@ -32,6 +32,7 @@ from tests.providers.graph_webhooks import signed, status, statuses_webhook, tex
 ACCOUNT = str(10**12)
 SENDERS = 20
 SETTLE = 120.0
+PAIR_BURST = 45
 
 
 def free_port() -> int:
@@ -114,9 +115,9 @@ class Customers:
         while not self.stop.is_set():
             await self.say(sender, number)
             number += 1
-            await asyncio.sleep(
-                self._random.uniform(0.2, 1.2)
-            )  # people write at their own pace; faster, the pair limit holds us
+            # People write at their own pace: 45 messages to one person may leave at once, and then one in 6 s.
+            slow = number >= PAIR_BURST // 2
+            await asyncio.sleep(self._random.uniform(6, 9) if slow else self._random.uniform(0.2, 1.2))
 
     def accepted(self, request: Recorded) -> None:
         """The provider sends receipts for some of what it took, as it does: late, or twice, or never."""
