@@ -1,5 +1,5 @@
-"""What channels share: showing a message with less than it asks for, understanding a typed choice, and
-turning a failed HTTP exchange into a `SendError`.
+"""What channels share: cleaning and splitting text, understanding a typed choice, and turning a failed HTTP
+exchange into a `SendError`. What a channel can't show is degraded in `channels.degrade`.
 
 Everything here is pure. Lengths are counted in UTF-16 units: providers do not agree on what a character is,
 and this count is never below any of theirs.
@@ -7,7 +7,7 @@ and this count is never below any of theirs.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -15,10 +15,9 @@ from typing import Final
 
 import aiohttp
 
-from gateway.model.capabilities import Capabilities
-from gateway.model.content import Buttons, Choice, Content, Form, ListMenu, Reply, Source, Text
+from gateway.model.content import Reply
 from gateway.model.conversation import Pending
-from gateway.model.errors import Invalid, SendError
+from gateway.model.errors import SendError
 
 MAX_NAME_BYTES: Final = 64 * 1024
 LONGEST_WAIT: Final = 24 * 3600.0
@@ -31,12 +30,6 @@ _ENDS: Final = (
     re.compile(r"\s"),
 )
 _NUMBER: Final = re.compile(r"^[#(\[]?\s*(\d{1,2})\ufe0f?\u20e3?\s*[.):\]،,-]?\s*(.*)$", re.DOTALL)
-_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {"choose": "Choose", "number": "Reply with a number.", "source": "Source", "page": "p."},
-    "es": {"choose": "Elegir", "number": "Responde con un número.", "source": "Fuente", "page": "pág."},
-    "pt": {"choose": "Escolher", "number": "Responda com um número.", "source": "Fonte", "page": "pág."},
-    "ar": {"choose": "اختر", "number": "أجب برقم.", "source": "المصدر", "page": "ص."},
-}
 
 
 def clean_text(text: str) -> str:
@@ -66,112 +59,6 @@ def units(text: str) -> int:
 def shorten(text: str, limit: int) -> str:
     """At most `limit` units of the text, ending in "…" if something was left out."""
     return text if units(text) <= limit else text[: _fitting(text, max(limit - 1, 0))].rstrip() + "…"
-
-
-# A message with less than it asks for ---------------------------------------------------------------------
-
-
-def degrade(
-    content: Content, capabilities: Capabilities, *, language: str | None = None, message: str = ""
-) -> tuple[list[Content], Pending | None]:
-    """What to send in place of `content` on a channel that can show only so much, in order.
-
-    Buttons that do not fit become a list, and what fits neither becomes numbered text; then the second value
-    says how a typed number is to be understood (`message` is copied into it). Sources become a last line
-    where the channel does not show them. Long text becomes several messages. A blank text becomes nothing.
-    Raises Invalid for a form on a channel without forms: the lead flow asks step by step there.
-    """
-    words = _words(language)
-    match content:
-        case Text():
-            return _text(content, capabilities, words), None
-        case Buttons():
-            return _buttons(content, capabilities, words, message)
-        case ListMenu():
-            if _list_fits(content, capabilities):
-                return [content], None
-            return _numbered(content.text, content.choices, capabilities, words, message)
-        case Form() if not capabilities.forms:
-            raise Invalid("content", "a channel that shows forms")
-        case _:
-            return [content], None
-
-
-def _text(content: Text, capabilities: Capabilities, words: Mapping[str, str]) -> list[Content]:
-    if not capabilities.sources and content.sources:
-        content = Text(_with_sources(content.text, content.sources, words))
-    pieces = split_text(content.text, capabilities.text_length)
-    if not pieces:
-        return []
-    # The sources belong to the whole answer, so they stand under its end.
-    return [*(Text(piece) for piece in pieces[:-1]), Text(pieces[-1], content.sources)]
-
-
-def _buttons(
-    content: Buttons, capabilities: Capabilities, words: Mapping[str, str], message: str
-) -> tuple[list[Content], Pending | None]:
-    if content.sources and not capabilities.sources:
-        content = Buttons(_with_sources(content.text, content.sources, words), content.choices)
-    if _buttons_fit(content, capabilities):
-        return [content], None
-    menu = ListMenu(content.text, words["choose"], content.choices)
-    if not content.sources and _list_fits(menu, capabilities):
-        return [menu], None
-    return _numbered(content.text, content.choices, capabilities, words, message)
-
-
-def _buttons_fit(content: Buttons, capabilities: Capabilities) -> bool:
-    return (
-        0 < units(content.text) <= capabilities.button_text_length
-        and len(content.choices) <= capabilities.buttons
-        and _titles_fit(content.choices, capabilities.button_length)
-    )
-
-
-def _list_fits(content: ListMenu, capabilities: Capabilities) -> bool:
-    return (
-        0 < units(content.text) <= capabilities.text_length
-        and len(content.choices) <= capabilities.list_rows
-        and _titles_fit(content.choices, capabilities.row_length)
-    )
-
-
-def _titles_fit(choices: Sequence[Choice], longest: int) -> bool:
-    # Providers refuse a message whose ids or titles repeat.
-    return (
-        len(choices) > 0
-        and all(0 < units(choice.title) <= longest for choice in choices)
-        and len({choice.id for choice in choices}) == len(choices)
-        and len({choice.title for choice in choices}) == len(choices)
-    )
-
-
-def _numbered(
-    text: str, choices: Sequence[Choice], capabilities: Capabilities, words: Mapping[str, str], message: str
-) -> tuple[list[Content], Pending | None]:
-    lines = [f"{number}. {_row(choice)}" for number, choice in enumerate(choices, 1)]
-    whole = "\n\n".join(part for part in (text, "\n".join(lines), words["number"] if lines else "") if part)
-    pending = Pending(message, tuple((choice.id, choice.title) for choice in choices)) if choices else None
-    return [Text(piece) for piece in split_text(whole, capabilities.text_length)], pending
-
-
-def _row(choice: Choice) -> str:
-    return f"{choice.title} - {choice.description}" if choice.description else choice.title
-
-
-def _with_sources(text: str, sources: Sequence[Source], words: Mapping[str, str]) -> str:
-    # The same document often supports several passages; naming it once is enough.
-    named = dict.fromkeys(_source(source, words) for source in sources)
-    return f"{text}\n\n{words['source']}: {'; '.join(named)}"
-
-
-def _source(source: Source, words: Mapping[str, str]) -> str:
-    page = f", {words['page']} {source.page}" if source.page is not None else ""
-    return f"{source.title}{page}" + (f" ({source.url})" if source.url else "")
-
-
-def _words(language: str | None) -> Mapping[str, str]:
-    return _WORDS.get((language or "en").replace("_", "-").split("-")[0].lower(), _WORDS["en"])
 
 
 # Splitting ------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ class Facts:
     channel_active: bool
     window_hours: int | None
     last_in: datetime | None
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,14 @@ class Refused:
 
 
 def decide(message: Message, facts: Facts, now: datetime) -> Allowed | Refused:
-    if message.author == "bot" and facts.owner != "bot":
+    announced = facts.owner == "queue" and message.extra.get("announces") == "queue"
+    if message.author == "bot" and facts.owner != "bot" and not announced:
         return Refused("owner", "A person owns the conversation, so the bot stays silent.")
+    if facts.blocked:
+        return Refused(
+            "blocked",
+            "The customer has blocked this account or left. They can be written to when they write again.",
+        )
     if not facts.channel_active:
         return Refused(
             "channel_disabled",

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,15 +16,21 @@ from brain.local import LocalBrain
 from channels import registry
 from gateway.api import Api
 from gateway.console import Console
+from gateway.console.pages import COOKIE
 from gateway.deliver import Deliver
+from gateway.desk import Desk
+from gateway.files import FileLinks, FileRoutes
 from gateway.inbox import Inbox
+from gateway.install import Install
+from gateway.media import FETCHES, Media
 from gateway.model.clock import Sequencer, system_clock
-from gateway.model.errors import Unavailable
 from gateway.model.message import Message
 from gateway.model.ports import Brain, Clock, Key
+from gateway.ops.again import again_and_again
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
 from gateway.ops.logging import stack
+from gateway.pull import FOLLOWS, Pull
 from gateway.receive import Receive
 from gateway.settings import Settings, development_key
 from gateway.sockets import Sockets
@@ -35,11 +40,13 @@ from gateway.store.directory import POLL
 from gateway.store.embedded import embedded, running_uri
 from gateway.store.vault import Vault
 from gateway.turn import Turns
+from gateway.uploads import Uploads
 from gateway.widget import Widget
 from gateway.work.local import LocalWork
 from gateway.work.pace import Pacer
 from gateway.work.sweeper import EVERY, Sweeper
 
+LAST_LOOK = 1.0
 STOP_SECONDS = 25.0
 """What is under way gets this long to end before the process does."""
 
@@ -61,6 +68,10 @@ class Gateway:
     metrics: Metrics
     app: web.Application
     clock: Clock
+    media: Media
+    receive: Receive
+    pull: Pull
+    desk: Desk
 
 
 @asynccontextmanager
@@ -112,25 +123,44 @@ async def build(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
     ) as session:
         metrics = Metrics()
-        channels = registry.build(settings, session, store.vault.signing_keys("visitor"), clock)
+        links = FileLinks(store.vault.signing_keys("file"), clock)
+        channels = registry.build(
+            settings,
+            session,
+            store.vault.signing_keys("visitor"),
+            clock,
+            store.files,
+            store.directory.keep,
+            links.of_widget,
+            store.access.use_ticket,
+        )
         sequencer = Sequencer(clock)
         work = LocalWork(failed=_work_failed)
-        inbox = Inbox(store, work, clock, sequencer)
+        media = Media(store, channels.webhooks, clock)
+        inbox = Inbox(store, work, clock, sequencer, media.wake.set)
         embedder = embedder or WordLlamaEmbedder()
         brain = brain or LocalBrain(store.knowledge, embedder)
         deliver = Deliver(store, channels.adapters, Pacer(monotonic), clock, _delivery_log(metrics))
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
-        apps = {"whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token)}
+        apps = {
+            "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
+            "slack": (settings.slack_signing_secret, None),
+        }
+        receive = Receive(store, inbox, channels.webhooks, apps, clock)
+        desk = Desk(store, channels.adapters, work, clock, sequencer)
         app = web.Application(middlewares=[guard], client_max_size=4 * 1024 * 1024)
         app.add_routes(
             [
                 *Health(store, metrics).routes(),
-                *Receive(store, inbox, channels.webhooks, apps, clock).routes(),
+                *receive.routes(),
                 *sockets.routes(),
                 *Widget(store.directory, settings.public_url).routes(),
-                *Api(store, work, clock, settings.public_url).routes(),
-                *Console(store, clock, settings.public_url.startswith("https://")).routes(),
+                *Api(store, work, clock, settings.public_url, desk, links).routes(),
+                *FileRoutes(store, links, clock).routes(),
+                *Uploads(store, channels.web, clock, links).routes(),
+                *Install(store, channels.slack, clock, settings.public_url, COOKIE).routes(),
+                *Console(store, clock, settings.public_url.startswith("https://"), links).routes(),
             ]
         )
         app.on_shutdown.append(lambda _: sockets.close())
@@ -148,47 +178,47 @@ async def build(
             metrics=metrics,
             app=app,
             clock=clock,
+            media=media,
+            receive=receive,
+            pull=Pull(store, receive, channels.webhooks, channels.pullers),
+            desk=desk,
         )
 
 
 @asynccontextmanager
 async def working(gateway: Gateway) -> AsyncIterator[None]:
     """Do the work: turns, deliveries, sweeps. On leaving, what is under way comes to its end."""
-    tasks = [
-        asyncio.create_task(gateway.work.run(gateway.turns.handle), name="work"),
-        asyncio.create_task(again_and_again("sweeper", gateway.sweeper.sweep, EVERY), name="sweeper"),
+    stop = asyncio.Event()
+    looks = [
         asyncio.create_task(
-            again_and_again("directory", gateway.store.directory.refresh, POLL), name="directory"
+            again_and_again("fetcher", gateway.media.sweep, FETCHES, stop, gateway.media.wake), name="media"
         ),
+        asyncio.create_task(again_and_again("puller", gateway.pull.follow, FOLLOWS, stop), name="pull"),
+        asyncio.create_task(again_and_again("sweeper", gateway.sweeper.sweep, EVERY, stop), name="sweeper"),
+        asyncio.create_task(
+            again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"
+        ),
+    ]
+    tasks = [
+        *looks,
+        asyncio.create_task(gateway.work.run(gateway.turns.handle), name="work"),
         # Loading the model takes seconds: not the first customer's.
         asyncio.create_task(_warmed(gateway.embedder), name="embedder"),
     ]
     try:
         yield
     finally:
+        stop.set()
+        gateway.media.wake.set()
+        # A look that is broken off in the middle would leave a connection half made.
+        await asyncio.wait(looks, timeout=LAST_LOOK)
         for task in tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def again_and_again(name: str, look: Callable[[], Awaitable[object]], every: float) -> None:
-    """Look, pause, and look again, for ever; pauses differ by up to a quarter, so that processes don't look in step.
-
-    Whatever goes wrong in one look is logged, and the next comes all the same.
-    """
-    while True:
-        try:
-            await look()
-        except Unavailable:
-            pass  # readiness says so
-        except Exception as error:
-            logger.error("the {} broke; it goes on: {}", name, stack(error))
-        # The driver may turn a cancellation that meets it into an error of its own.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            return
-        await asyncio.sleep(every * random.uniform(0.75, 1.25))  # noqa: S311 (jitter, not a secret)
+                await gateway.pull.close()
+                await gateway.media.close()
 
 
 async def _warmed(embedder: Embedder) -> None:

@@ -5,18 +5,21 @@ out and the message is `unknown`: the provider's own evidence may still resolve 
 conversation is sent again and marked as possibly doubled, a template never is.
 """
 
+import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loguru import logger
 
 from consent.permission import Facts, Refused, decide
-from gateway.model.content import Template
+from gateway.model.content import Album, Deleted, Edit, Media, Reaction, Template
 from gateway.model.conversation import Conversation
-from gateway.model.errors import SendError
-from gateway.model.message import Failure, Message, Status
+from gateway.model.errors import ParleyError, SendError
+from gateway.model.message import Failure, Message, Status, is_message_id
 from gateway.model.ports import Adapter, Clock, Outgoing
 from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
@@ -188,21 +191,56 @@ class Deliver:
             author=message.author,
             reply_to=message.reply_to,
         )
+        large = isinstance(message.content, Media | Album)
+        holding = asyncio.create_task(self._hold_claim(channel, message)) if large else None
         try:
+            outgoing = await self._referring(channel, outgoing)
             accepted = await self._adapters[channel.kind].send(channel, outgoing)
         except SendError as error:
-            return await self._failed(channel, message, error)
+            return await self._failed(channel, conversation, message, error)
         except Exception as error:  # a fault of ours, before or after the provider took it
             logger.error("a send broke: {}", stack(error))
             text = "Sending broke on our side; the log says how."
-            return await self._failed(channel, message, SendError("delivery:broken", text, outcome="unknown"))
+            broken = SendError("delivery:broken", text, outcome="unknown")
+            return await self._failed(channel, conversation, message, broken)
         finally:
+            if holding is not None:
+                holding.cancel()
             self.stay(channel)
         await self._store.of(channel.tenant).messages.sent(message.id, accepted.provider_id, self._clock())
         return None
 
-    async def _failed(self, channel: Channel, message: Message, error: SendError) -> datetime | None:
+    async def _hold_claim(self, channel: Channel, message: Message) -> None:
+        """A file takes its time: while its sending goes on, nobody is to presume its sender dead."""
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            with contextlib.suppress(ParleyError):
+                await self._store.of(channel.tenant).messages.renew(message, self.lease())
+
+    async def _referring(self, channel: Channel, outgoing: Outgoing) -> Outgoing:
+        """With the provider's ids in place of ours, where it names another message. Raises SendError."""
+        content, reply_to = outgoing.content, outgoing.reply_to
+        if isinstance(content, Edit | Deleted | Reaction):
+            content = replace(content, to=await self._named(channel, content.to))
+        if reply_to is not None:
+            reply_to = await self._named(channel, reply_to)
+        return replace(outgoing, content=content, reply_to=reply_to)
+
+    async def _named(self, channel: Channel, message: str) -> str:
+        if not is_message_id(message):
+            return message
+        found = await self._store.of(channel.tenant).messages.get(message)
+        if found is None or found.channel != channel.id or found.provider_id is None:
+            raise SendError("delivery:no_such_message", "The message that this one is about is not there.")
+        return found.provider_id
+
+    async def _failed(
+        self, channel: Channel, conversation: Conversation, message: Message, error: SendError
+    ) -> datetime | None:
         messages = self._store.of(channel.tenant).messages
+        if error.blocked or error.moved:
+            conversations = self._store.of(channel.tenant).conversations
+            await conversations.reach(conversation.id, blocked=error.blocked or None, address=error.moved)
         failure = Failure(error.code, error.text)
         self._log("not sent", message, error.code)
         wait = self._wait(message, error)
@@ -222,6 +260,8 @@ class Deliver:
             return EVIDENCE
         if error.disable_channel:
             return HOLD
+        if error.moved and message.attempts < MOST_DOUBLED:
+            return timedelta(0)
         if error.wait:
             self._pacer.pause(message.channel, error.wait)
         tries = message.attempts + 1
@@ -237,4 +277,5 @@ class Deliver:
             channel_active=channel.state == "active",
             window_hours=self._adapters[channel.kind].capabilities.service_window_hours,
             last_in=conversation.last_in,
+            blocked=conversation.blocked,
         )

@@ -1,67 +1,211 @@
-"""The inbox: what customers said, stored once and for good before anybody is told that we have it."""
+"""The inbox: what customers said, stored once and for good before anybody is told that we have it.
 
-from collections.abc import Sequence
+Before a message is written, the records of its files are: they are fetched in the background, whatever happens to us.
+After it, an edit or a deletion is applied to the message that it means.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
 from gateway.model.clock import Sequencer
-from gateway.model.content import Text, Unsupported
-from gateway.model.conversation import Identity
-from gateway.model.message import Message, Sender, Status, conversation_id, message_id
+from gateway.model.content import Album, Content, Deleted, Edit, Media, Text, Unsupported
+from gateway.model.file import File
+from gateway.model.message import Message, Sender, Status, file_id, message_id, stable_id
 from gateway.model.ports import Clock, InboundMessage, Key, Work
 from gateway.model.tenant import Channel
 from gateway.store import Store
+from gateway.store.messages import ALBUM_WAIT
+from gateway.store.people import conversation_of
+
+__all__ = ["Inbox", "conversation_of"]
 
 MAX_CONTENT = 256 * 1024
 """Characters of a text that we keep whole; a longer one is kept as `unsupported`, cut."""
 
+ALONE: Final = frozenset({"web"})
+"""Kinds of channel where a person has one identity for ever: nothing has to be looked up."""
 
-def conversation_of(channel: str, identity: Identity) -> str:
-    return conversation_id(channel, f"{identity.kind}:{identity.account}:{identity.id}")
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """One incoming message, what it is stored as, and its place in an album."""
+
+    incoming: InboundMessage
+    message: Message
+    part: str | None = None
 
 
 class Inbox:
-    def __init__(self, store: Store, work: Work, clock: Clock, sequencer: Sequencer) -> None:
+    def __init__(
+        self,
+        store: Store,
+        work: Work,
+        clock: Clock,
+        sequencer: Sequencer,
+        fetch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`fetch` is told that there are files to fetch."""
         self._store = store
         self._work = work
         self._clock = clock
         self._sequencer = sequencer
+        self._fetch = fetch
 
     async def put(
         self, channel: Channel, incoming: Sequence[InboundMessage], client_id: str | None = None
     ) -> list[tuple[Message, bool]]:
-        """Store messages in one durable insert and say that there is work.
+        """Store messages durably and say that there is work.
 
         For each the stored message and whether it is new; one that was there already is returned as written now.
         Raises Unavailable when it could not be stored, and then nobody may be told that it was.
         """
         if not incoming:
             return []
-        messages = [self._message(channel, m, client_id) for m in incoming]
-        silent = frozenset(m.id for m, i in zip(messages, incoming, strict=True) if i.silent)
-        new = await self._store.of(channel.tenant).messages.put_incoming(messages, self._clock(), silent)
+        puts = [await self._put(channel, m, client_id) for m in incoming]
+        await self._expect_files(channel, puts)
+        new = await self._write(channel, puts)
+        await self._apply(channel, puts)
         # A repeated message pokes too: the first copy's hint may be what was lost.
-        for key in dict.fromkeys(Key(m.tenant, m.conversation) for m in messages if m.id not in silent):
-            self._work.poke(key)
-        return list(zip(messages, new, strict=True))
+        wait: dict[Key, float] = {}
+        for put in puts:
+            if _needs_turn(put.incoming):
+                after = ALBUM_WAIT.total_seconds() if put.part else 0
+                key = Key(channel.tenant, put.message.conversation)
+                wait[key] = min(wait.get(key, after), after)
+        for key, after in wait.items():
+            self._work.poke(key, after)
+        return [(p.message, n) for p, n in zip(puts, new, strict=True)]
 
-    def _message(self, channel: Channel, incoming: InboundMessage, client_id: str | None) -> Message:
-        content = incoming.content
-        if isinstance(content, Text) and len(content.text) > MAX_CONTENT:
-            content = Unsupported("oversized_text", content.text[:MAX_CONTENT])
-        return Message(
-            id=message_id(channel.id, incoming.provider_id),
+    async def _put(self, channel: Channel, incoming: InboundMessage, client_id: str | None) -> _Put:
+        group = incoming.album if isinstance(incoming.content, Media) else None
+        identifier = message_id(channel.id, f"album:{group}" if group else incoming.provider_id)
+        part = stable_id("p", incoming.provider_id) if group else None
+        content = _kept(incoming.content, channel.id, identifier, part)
+        echo = incoming.author == "agent"
+        message = Message(
+            id=identifier,
             tenant=channel.tenant,
             channel=channel.id,
-            conversation=conversation_of(channel.id, incoming.identity),
-            direction="in",
-            author="customer",
-            seq=self._sequencer.next(),
+            conversation=await self._conversation(channel, incoming),
+            direction="out" if echo else "in",
+            author=incoming.author,
+            # What was said long ago stands where it was said.
+            seq=int(incoming.at.timestamp() * 1_000_000) if incoming.past else self._sequencer.next(),
             at=incoming.at,
             content=content,
-            status=Status.HANDLED if incoming.silent else Status.RECEIVED,
+            status=_status(incoming),
             provider_id=incoming.provider_id,
             reply_to=incoming.reply_to,
             sender=Sender(
-                incoming.identity, incoming.address, incoming.name, incoming.phone, incoming.language
+                incoming.identity,
+                incoming.address,
+                incoming.name,
+                incoming.phone,
+                incoming.language,
+                () if incoming.place else incoming.aliases,
             ),
             client_id=client_id,
+            extra=incoming.extra,
         )
+        return _Put(incoming, message, part)
+
+    async def _conversation(self, channel: Channel, incoming: InboundMessage) -> str:
+        if channel.kind in ALONE:
+            return conversation_of(channel.id, incoming.identity)
+        named = (incoming.place or incoming.identity, *incoming.aliases)
+        return await self._store.people.conversation(
+            channel.tenant, channel.id, tuple(dict.fromkeys(named)), place=incoming.place is not None
+        )
+
+    async def _expect_files(self, channel: Channel, puts: Sequence[_Put]) -> None:
+        files = [f for p in puts for f in _files(channel, p.message, self._clock())]
+        if files:
+            await self._store.of(channel.tenant).files.expect(files)
+            self._fetch()
+
+    async def _write(self, channel: Channel, puts: Sequence[_Put]) -> list[bool]:
+        messages = self._store.of(channel.tenant).messages
+        now = self._clock()
+        said = [p for p in puts if p.part is None and p.incoming.author == "customer"]
+        echoed = [p for p in puts if p.part is None and p.incoming.author == "agent"]
+        new: dict[int, bool] = {}
+        if said:
+            silent = frozenset(p.message.id for p in said if not _needs_turn(p.incoming))
+            stored = await messages.put_incoming([p.message for p in said], now, silent)
+            new |= {id(p): n for p, n in zip(said, stored, strict=True)}
+        if echoed:
+            stored = await messages.put_echoes([p.message for p in echoed])
+            new |= {id(p): n for p, n in zip(echoed, stored, strict=True)}
+        for put in puts:
+            if put.part is not None:
+                new[id(put)] = await messages.put_album(put.message, put.part, now, _needs_turn(put.incoming))
+        return [new[id(p)] for p in puts]
+
+    async def _apply(self, channel: Channel, puts: Sequence[_Put]) -> None:
+        """Edits and deletions; after the whole body is stored, for it may hold their messages, too."""
+        messages = self._store.of(channel.tenant).messages
+        for put in puts:
+            content = put.message.content
+            if isinstance(content, Edit | Deleted):
+                changed = content.content if isinstance(content, Edit) else None
+                target = message_id(channel.id, content.to)
+                if not await messages.amend(target, changed, put.incoming.at):
+                    await messages.amend_by_provider_id(channel.id, content.to, changed, put.incoming.at)
+
+
+def _needs_turn(incoming: InboundMessage) -> bool:
+    return not (incoming.silent or incoming.past or incoming.author == "agent")
+
+
+def _status(incoming: InboundMessage) -> Status:
+    if incoming.author == "agent":
+        return Status.SENT
+    return Status.RECEIVED if _needs_turn(incoming) else Status.HANDLED
+
+
+def _kept(content: Content, channel: str, message: str, part: str | None) -> Content:
+    """The content as it is stored: its files named, an endless text cut."""
+    match content:
+        case Text(text=text) if len(text) > MAX_CONTENT:
+            return Unsupported("oversized_text", text[:MAX_CONTENT])
+        case Media() if part is not None:
+            return Album((_named(content, message),))
+        case Media():
+            return _named(content, message)
+        case Album(items=items):
+            return Album(tuple(_named(m, message) for m in items))
+        case Edit(content=Media() as changed):
+            # The same file under a new caption is the same file.
+            return replace(content, content=_named(changed, message_id(channel, content.to)))
+    return content
+
+
+def _named(media: Media, message: str) -> Media:
+    if not media.media_id or media.file:
+        return media
+    return replace(media, file=file_id(message, media.media_id))
+
+
+def _files(channel: Channel, message: Message, now: datetime) -> list[File]:
+    """The records of the files that are to be fetched for a message."""
+    content = message.content.content if isinstance(message.content, Edit) else message.content
+    items = content.items if isinstance(content, Album) else (content,)
+    return [
+        File(
+            id=media.file,
+            tenant=channel.tenant,
+            channel=channel.id,
+            state="pending",
+            created=now,
+            name=media.name or "",
+            mime=media.mime,
+            size=media.size or 0,
+            conversation=message.conversation,
+            message=message.id,
+            media_id=media.media_id,
+        )
+        for media in items
+        if isinstance(media, Media) and media.media_id and media.file
+    ]

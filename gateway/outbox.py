@@ -5,11 +5,19 @@ from datetime import datetime
 
 from gateway.model.clock import Sequencer
 from gateway.model.content import Content
-from gateway.model.message import Message, Status, outgoing_id
+from gateway.model.conversation import Conversation
+from gateway.model.message import ANNOUNCES, Message, Status, outgoing_id
 
 
-def write(turn: Message, contents: Sequence[Content], sequencer: Sequencer, now: datetime) -> list[Message]:
-    """The outgoing messages of a turn, in order, behind the message that they answer."""
+def write(
+    turn: Message,
+    contents: Sequence[Content],
+    sequencer: Sequencer,
+    now: datetime,
+    announces_queue: bool = False,
+) -> list[Message]:
+    """The outgoing messages of a turn, in order, behind the message that they answer. Those that announce that a person
+    will answer may leave while the customer waits for one."""
     written: list[Message] = []
     place = turn.seq
     for part, content in enumerate(contents):
@@ -28,6 +36,36 @@ def write(turn: Message, contents: Sequence[Content], sequencer: Sequencer, now:
                 status=Status.QUEUED,
                 turn=turn.id,
                 due=now,
+                extra=ANNOUNCES if announces_queue else {},
             )
         )
     return written
+
+
+def of_person(
+    conversation: Conversation,
+    key: str,
+    contents: Sequence[Content],
+    sequencer: Sequencer,
+    now: datetime,
+    reply_to: str | None = None,
+) -> list[Message]:
+    """What a person sends, in order. `key` makes the ids: sent again with the same key, nothing is added. The first part
+    quotes `reply_to`."""
+    return [
+        Message(
+            id=outgoing_id(f"{conversation.id}\x1f{key}", part),
+            tenant=conversation.tenant,
+            channel=conversation.channel,
+            conversation=conversation.id,
+            direction="out",
+            author="agent",
+            seq=sequencer.next(),
+            at=now,
+            content=content,
+            status=Status.QUEUED,
+            reply_to=reply_to if part == 0 else None,
+            due=now,
+        )
+        for part, content in enumerate(contents)
+    ]

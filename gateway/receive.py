@@ -5,13 +5,16 @@ A refusal says nothing beyond its status. 401: not authentic; 404: no such chann
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 from aiohttp import web
 from loguru import logger
 
+from gateway import handoff
 from gateway.inbox import Inbox
 from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, ParleyError, Unavailable
-from gateway.model.ports import Clock, Parsed, WebhookAdapter
+from gateway.model.message import Message
+from gateway.model.ports import ChannelEvent, Clock, Parsed, WebhookAdapter
 from gateway.model.tenant import Channel
 from gateway.store import Store
 
@@ -21,6 +24,9 @@ MAX_BODY = 3 * 1024 * 1024
 """Bytes. The largest webhook that a provider documents is 3 MB (WhatsApp)."""
 
 MAX_UNSIGNED = 64 * 1024
+
+ECHO_COUNTS = timedelta(hours=1)
+"""An answer from the provider's own app that we are told of later than this says nothing about who answers now."""
 
 
 class Receive:
@@ -45,9 +51,10 @@ class Receive:
 
     def routes(self) -> list[web.RouteDef]:
         routes: list[web.RouteDef] = []
-        for kind in self._webhooks:
-            for path in (f"/webhooks/{kind}/{{channel}}", f"/webhooks/{kind}"):
-                routes.append(web.get(path, self._challenge_of(kind), allow_head=False))
+        for kind, adapter in self._webhooks.items():
+            for path in (f"/webhooks/{kind}{place}" for place in adapter.paths):
+                if any(s.name == "verify_token" for s in adapter.settings):
+                    routes.append(web.get(path, self._challenge_of(kind), allow_head=False))
                 routes.append(web.post(path, self._events_of(kind), expect_handler=_expected))
         return routes
 
@@ -65,7 +72,7 @@ class Receive:
     def _events_of(self, kind: str) -> Handler:
         async def events(request: web.Request) -> web.Response:
             try:
-                await self._receive(kind, request)
+                answer = await self._receive(kind, request)
             except ParleyError as error:
                 logger.bind(channel_kind=kind, channel=request.match_info.get("channel")).info(
                     "webhook refused: {}", type(error).__name__
@@ -73,34 +80,46 @@ class Receive:
                 return _refusal(error)
             except _Refused as error:
                 return await _hang_up(request, error.status)
-            return web.Response()
+            return web.Response() if answer is None else web.json_response(text=answer)
 
         return events
 
-    async def _receive(self, kind: str, request: web.Request) -> None:
+    async def _receive(self, kind: str, request: web.Request) -> str | None:
         adapter = self._webhooks[kind]
         _admit(request, signed=adapter.signature_header in request.headers)
-        channel, secret = await self._secrets(kind, request.match_info.get("channel"), "app_secret")
+        channel, secret = await self._secrets(kind, request.match_info.get("channel"), adapter.signing_secret)
         body = await _raw(request)
         adapter.verify(secret, {k.lower(): v for k, v in request.headers.items()}, body)
         if channel is not None:
-            await self._take(channel, adapter.parse(channel, body))
-            return
+            return await self._take(channel, adapter.parse(channel, body))
+        return await self.app_wide(adapter, body)
+
+    async def app_wide(self, adapter: WebhookAdapter, body: bytes) -> str | None:
+        """Take an authentic body that may speak of any account; what to answer."""
+        if (greeting := adapter.greeting(body)) is not None:
+            return greeting
+        answer = None
         for account in adapter.accounts(body):
             try:
-                found = await self._store.directory.by_account(adapter.kind, account)
+                channels = await self._store.directory.meant(adapter.kind, account)
             except Unavailable:
                 raise
             except ParleyError as error:  # one account's trouble is not the others'
-                logger.bind(channel_kind=kind).warning("an app-wide webhook can't be used: {}", error)
+                logger.bind(channel_kind=adapter.kind).warning("an app-wide webhook can't be used: {}", error)
                 continue
-            await self._take(found, adapter.parse(found, body))
+            for channel in channels:
+                answer = await self._take(channel, adapter.parse(channel, body)) or answer
+        return answer
+
+    async def pulled(self, adapter: WebhookAdapter, channel: Channel, body: bytes) -> str | None:
+        """Take a body that an adapter has fetched itself for a channel."""
+        return await self._take(channel, adapter.parse(channel, body))
 
     async def _secrets(self, kind: str, channel_id: str | None, name: str) -> tuple[Channel | None, str]:
         """The channel (None for the app-wide address) and the secret to check with. Raises NotFound."""
         if channel_id is None:
             secret, token = self._apps.get(kind, (None, None))
-            value = secret if name == "app_secret" else token
+            value = token if name == "verify_token" else secret
             if not value:
                 raise NotFound("no app-wide secret is set")
             return None, value
@@ -109,13 +128,37 @@ class Receive:
             raise NotFound(channel_id)
         return channel, channel.secrets.get(name, "")
 
-    async def _take(self, channel: Channel, parsed: Parsed) -> None:
+    async def _take(self, channel: Channel, parsed: Parsed) -> str | None:
         """Store what a body held. Receipts after messages: a late one must not delay a customer."""
-        await self._inbox.put(channel, parsed.messages)
+        stored = await self._inbox.put(channel, parsed.messages)
+        for (message, theirs), incoming in zip(stored, parsed.messages, strict=True):
+            recent = self._clock() - message.at < ECHO_COUNTS
+            if message.author == "agent" and theirs and recent and not incoming.past:
+                await self._taken_over(channel, message)
         if parsed.receipts:
             await self._store.of(channel.tenant).messages.apply(channel.id, parsed.receipts, self._clock())
+        for event in parsed.events:
+            await self._happened(channel, event)
         for kind in parsed.ignored:
             logger.bind(tenant=channel.tenant, channel=channel.id).info("known and without effect: {}", kind)
+        return parsed.answer
+
+    async def _taken_over(self, channel: Channel, message: Message) -> None:
+        """A person of the business answered from the provider's own app: the conversation is theirs."""
+        store = self._store.of(channel.tenant)
+        if await store.conversations.get(message.conversation) is None:
+            tenant = await self._store.directory.tenant(channel.tenant)
+            await store.conversations.begin(message, tenant.language, self._clock())
+        await handoff.set_owner(store, message.conversation, "agent")
+
+    async def _happened(self, channel: Channel, event: ChannelEvent) -> None:
+        new = await self._store.of(channel.tenant).events.put(channel.id, event, self._clock())
+        if not new:
+            return
+        log = logger.bind(tenant=channel.tenant, channel=channel.id)
+        (log.warning if event.warning or event.disable else log.info)("{}: {}", event.name, event.text)
+        if event.disable:
+            await self._store.directory.disable(channel)
 
 
 class _Refused(Exception):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from loguru import logger
 
 from channels.registry import Hub, Line, WebAdapter, frames, language_for
 from gateway.inbox import Inbox, conversation_of
+from gateway.model.content import Content, Media, MediaKind
 from gateway.model.conversation import Identity
 from gateway.model.errors import NotAuthentic, NotFound, Unavailable
 from gateway.model.message import Message, Status
@@ -282,17 +283,17 @@ class Sockets:
                 await self._said(visitor, line, frame)
             case frames.Resume(after=0):
                 page = await messages.before(visitor.conversation, None, PAGE)
-                line.put(_page(page.messages, page.more, older=False))
+                line.put(self._page(visitor, page.messages, page.more, older=False))
             case frames.Resume(after=after):
                 page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
                 if (
                     page.more and page.messages[-1].seq <= after
                 ):  # so busy a minute must not be all that comes
                     page = await messages.after(visitor.conversation, after, RESUME_PAGE)
-                line.put(_page(page.messages, page.more, older=False))
+                line.put(self._page(visitor, page.messages, page.more, older=False))
             case frames.More(before=before):
                 page = await messages.before(visitor.conversation, before, PAGE)
-                line.put(_page(page.messages, page.more, older=True))
+                line.put(self._page(visitor, page.messages, page.more, older=True))
             case frames.Delivered(upto=upto):
                 await messages.seen(visitor.conversation, upto, Status.DELIVERED, self._clock())
             case frames.Seen(upto=upto):
@@ -303,24 +304,55 @@ class Sockets:
                 pass  # for the person who answers, once there is a desk to show it on
 
     async def _said(self, visitor: _Visitor, line: Line, frame: frames.Send) -> None:
+        content = await self._whole(visitor, frames.content_of(frame), frame.id)
         incoming = InboundMessage(
             provider_id=f"{visitor.identity.id}:{frame.id}",
             identity=visitor.identity,
             address=visitor.conversation,
             at=self._clock(),
-            content=frames.content_of(frame),
+            content=content,
             language=visitor.language,
         )
         [(message, new)] = await self._inbox.put(visitor.channel, [incoming], client_id=frame.id)
         if not new:
             message = await visitor.store.messages.get(message.id) or message
-        shown = _shown(message)
+        shown = self._adapter.shown(visitor.channel.tenant, message)
         line.put({"t": "ack", "id": frame.id, "message": shown})
         if new:
             self._hub.publish(visitor.conversation, {"t": "message", "message": shown}, but=line)
         logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug(
             "visitor message stored"
         )
+
+    async def _whole(self, visitor: _Visitor, content: Content, told: str) -> Content:
+        """A file that is said, with what we know of it. Raises BadFrame for one that is not this visitor's."""
+        if not isinstance(content, Media) or content.file is None:
+            return content
+        try:
+            file = await visitor.store.files.get(content.file)
+        except NotFound:
+            file = None
+        if file is None or file.conversation != visitor.conversation or file.state != "ready":
+            raise frames.BadFrame("no_file", "There is no such file. Upload it first.", told)
+        group = file.mime.partition("/")[0]
+        kind: MediaKind = group if group in ("image", "video", "audio") else "document"  # type: ignore[assignment]
+        return replace(
+            content,
+            media=kind,
+            name=file.name,
+            mime=file.mime,
+            size=file.size,
+            width=file.width,
+            height=file.height,
+        )
+
+    def _page(
+        self, visitor: _Visitor, messages: tuple[Message, ...], more: bool, older: bool
+    ) -> dict[str, Any]:
+        """What was said, and what was sent; not what still waits or never left."""
+        tenant = visitor.channel.tenant
+        shown = [self._adapter.shown(tenant, m) for m in messages if m.direction == "in" or m.status.out]
+        return {"t": "messages", "messages": shown, "more": more, "older": older}
 
     async def close(self) -> None:
         """The server stops: every widget is told to come back."""
@@ -338,18 +370,6 @@ async def _upto(request: web.Request, limit: int) -> bytes:
         if len(body) > limit:
             raise ValueError("too long")
     return body
-
-
-def _shown(message: Message) -> dict[str, Any]:
-    return frames.message(
-        message.id, message.seq, message.author, message.at, message.content, message.client_id
-    )
-
-
-def _page(messages: tuple[Message, ...], more: bool, older: bool) -> dict[str, Any]:
-    """What was said, and what was sent; not what still waits or never left."""
-    shown = [_shown(m) for m in messages if m.direction == "in" or m.status.out]
-    return {"t": "messages", "messages": shown, "more": more, "older": older}
 
 
 def _error(error: frames.BadFrame) -> dict[str, Any]:

@@ -10,20 +10,21 @@ import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from loguru import logger
 
 from channels import kit
-from gateway import outbox
+from channels.degrade import degrade
+from gateway import manners, outbox
 from gateway.model.clock import Sequencer
-from gateway.model.content import Content, FormReply, Reply, Text, plain_text
-from gateway.model.conversation import Contact, Conversation, Lead, Pending
+from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
+from gateway.model.conversation import Conversation, Lead, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
-from gateway.model.message import Failure, Message, Status, contact_id, stable_id
+from gateway.model.message import Failure, Message, Status, stable_id
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
 from gateway.model.tenant import Channel, Tenant
-from gateway.model.texts import broken, unsupported
+from gateway.model.texts import broken, told, unsupported
 from gateway.ops.logging import stack
 from gateway.store import Store, TenantStore
 from leads import flow
@@ -103,9 +104,10 @@ class Turns:
     ) -> None:
         unsent: list[Message] | None = [m for m in work if m.direction == "out"]
         for message in (m for m in work if m.direction == "in"):
-            if message.attempts and message.due and message.due > self._clock():
-                # Its turn broke: it and what follows it wait for the next attempt, and so does what it has written,
-                # for none of that is committed.
+            waits = message.attempts or isinstance(message.content, Album)
+            if waits and message.due and message.due > self._clock():
+                # Its turn broke, or an album's next file may still come: it and what follows it wait, and so does what
+                # it has written, for none of that is committed.
                 unsent = [m for m in unsent or () if m.turn != message.id]
                 break
             try:
@@ -192,7 +194,7 @@ class Turns:
                     thought.conversation,
                     turn=message.id,
                     pending=written.pending,
-                    last_in=max(message.at, conversation.last_in or message.at),
+                    last_in=_heard(message, conversation),
                     last_at=self._clock(),
                     preview=plain_text(last.content)[:PREVIEW],
                 )
@@ -214,52 +216,32 @@ class Turns:
         contents: list[Content] = []
         asked: Pending | None = None
         for content in thought.say:
-            parts, pending = kit.degrade(content, capabilities, language=conversation.language)
+            parts, pending = degrade(content, capabilities, language=conversation.language)
             contents += parts
             asked = pending or asked
-        messages = outbox.write(message, contents, self._sequencer, self._clock())
+        # What tells the customer that a person will answer leaves, though the bot is silent from now on.
+        announces = conversation.owner == "bot" and thought.conversation.owner == "queue"
+        messages = outbox.write(message, contents, self._sequencer, self._clock(), announces)
         return _Written(messages, replace(asked, message=messages[-1].id) if asked and messages else None)
 
     async def _begin(self, store: TenantStore, message: Message) -> Conversation:
-        """The contact and the conversation of somebody who writes for the first time."""
-        sender = message.sender
-        assert sender is not None
-        now, identity = self._clock(), sender.identity
-        contact = await store.conversations.put_contact(
-            Contact(
-                id=contact_id(message.tenant, identity.kind, identity.account, identity.id),
-                tenant=message.tenant,
-                identities=(identity,),
-                name=sender.name,
-                phone=sender.phone,
-                created=now,
-            )
-        )
         tenant = await self._store.directory.tenant(message.tenant)
-        return await store.conversations.create(
-            Conversation(
-                id=message.conversation,
-                tenant=message.tenant,
-                channel=message.channel,
-                contact=contact.id,
-                address=sender.address,
-                created=now,
-                name=sender.name,
-                language=sender.language or tenant.language,
-                last_at=now,
-            )
-        )
+        return await store.conversations.begin(message, tenant.language, self._clock())
 
     async def _think(
         self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
     ) -> Thought:
         """What to answer. Writes nothing."""
-        sender = message.sender
-        if sender is not None and sender.language and sender.language != conversation.language:
-            conversation = replace(conversation, language=sender.language)
-        if conversation.owner != "bot":
+        conversation = _known(conversation, message)
+        said = self._understood(conversation, _asked(message.content))
+        reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
+        if reaction is not None:
+            return Thought(reaction.say, reaction.conversation)
+        if conversation.owner != "bot" or conversation.stopped:
             return Thought((), conversation)
-        said = self._understood(conversation, message.content)
+        if isinstance(said, FormReply) and not self._adapters[channel.kind].capabilities.forms:
+            # A form of the business's own (a WhatsApp flow), not the one that asks for a lead's details.
+            return Thought((Text(told("form", conversation.language)),), conversation)
         if not isinstance(said, Text | Reply | FormReply):
             return Thought((Text(unsupported(conversation.language)),), conversation)
         context = self._context(channel, tenant, conversation, message)
@@ -275,9 +257,12 @@ class Turns:
         return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
 
     def _understood(self, conversation: Conversation, content: Content) -> Content:
-        """A typed "2" is the second choice, if there was a question with numbers."""
+        """A typed "2" is the second choice, if there was a question with numbers; and a choice may be a command."""
         if isinstance(content, Text) and conversation.pending is not None:
-            return kit.understand_choice(content.text, conversation.pending) or content
+            content = kit.understand_choice(content.text, conversation.pending) or content
+        if isinstance(content, Reply) and content.id.startswith("/"):
+            name, _, argument = content.id[1:].partition(" ")
+            return Command(name, argument)
         return content
 
     def _context(
@@ -323,15 +308,15 @@ class Turns:
 
     async def _seen(self, channel: Channel, conversation: Conversation, message: Message) -> None:
         """Tell the customer that we have it and that an answer is coming. Nothing depends on it."""
-        if (
-            message.provider_id is None
-            or conversation.owner != "bot"
-            or isinstance(message.content, FormReply)
-        ):
+        answering = conversation.owner == "bot" and not conversation.stopped
+        # A pressed button goes on turning until somebody says that it was seen.
+        if message.provider_id is None or not (answering or "callback" in message.extra):
+            return
+        if isinstance(message.content, FormReply | System):
             return
         try:
             await self._adapters[channel.kind].mark_read(
-                channel, conversation.id, message.provider_id, typing=True
+                channel, message, conversation.address, typing=answering
             )
         except SendError:
             pass
@@ -366,6 +351,37 @@ class Turns:
         except Exception as worse:
             logger.error("the customer could not even be told: {}", stack(worse))
         await store.messages.turn_failed(message.id, None, failure)
+
+
+def _known(conversation: Conversation, message: Message) -> Conversation:
+    """The conversation with what a message tells of its sender. Whoever says something can be reached again."""
+    blocked = conversation.blocked and isinstance(message.content, System)
+    sender = message.sender
+    if sender is None:
+        return replace(conversation, blocked=blocked)
+    return replace(
+        conversation,
+        blocked=blocked,
+        address=sender.address,
+        name=conversation.name or sender.name,
+        language=conversation.chosen or sender.language or conversation.language,
+    )
+
+
+def _heard(message: Message, conversation: Conversation) -> datetime | None:
+    """When the customer last said something: what only happened opens no service window."""
+    if isinstance(message.content, System):
+        return conversation.last_in
+    return max(message.at, conversation.last_in or message.at)
+
+
+def _asked(content: Content) -> Content:
+    """What a message asks: a file's caption is what was said with it."""
+    if isinstance(content, Media) and content.caption:
+        return Text(content.caption)
+    if isinstance(content, Album) and (said := [m.caption for m in content.items if m.caption]):
+        return Text("\n".join(said))
+    return content
 
 
 @dataclass(frozen=True, slots=True)

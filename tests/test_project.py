@@ -69,8 +69,8 @@ def test_the_imports_keep_to_their_contracts() -> None:
 PLANTED = {
     "Imports go downwards only": ("gateway/store/group.py", "import gateway.inbox"),
     "pymongo only in the store": ("gateway/turn.py", "import pymongo"),
-    "pywa only in its channel": ("channels/kit.py", "import pywa"),
-    "Adapters are independent": ("channels/web/hub.py", "import channels.whatsapp.read"),
+    "No provider's SDK at run time (docs/decisions/0003, 0010)": ("channels/kit.py", "import pywa"),
+    "Adapters are independent": ("channels/web/hub.py", "import channels.whatsapp.parse"),
     "Only the registry imports adapters": ("gateway/turn.py", "import channels.web.hub"),
 }
 

@@ -3,9 +3,9 @@
     python -m web_widget.build            write dist
     python -m web_widget.build --check    exit 1 if dist is not what src builds, or is too large
 
-No dependencies and no Node. The same sources give the same bytes on every machine, so dist is committed and
-checked. The sources keep to a small part of the module syntax, and anything else is refused: named imports of
-siblings, `export` before a declaration, the default import of a style sheet as text.
+tdewolff-minify does the minifying (a development requirement; no Node). The same sources give the same bytes on
+every machine, so dist is committed and checked. The sources keep to a small part of the module syntax, and anything
+else is refused: named imports of siblings, `export` before a declaration, the default import of a style sheet as text.
 """
 
 import argparse
@@ -16,8 +16,9 @@ import re
 import sys
 from pathlib import Path
 
+import minify
+
 from web_widget import DIST, FOLDER
-from web_widget.minify import Refused, css, javascript
 
 SOURCES = FOLDER / "src"
 LOADER_LIMIT = 3 * 1024
@@ -29,6 +30,10 @@ _IMPORT = re.compile(
 )
 _EXPORT = re.compile(r"^export (?=(?:const|let|function|async function|class) (\w+))", re.MULTILINE)
 _TOP_LEVEL = re.compile(r"^(?:export )?(?:const|let|var|function|async function|class) (\w+)", re.MULTILINE)
+
+
+class Refused(Exception):
+    """A source that can't be built; the text says where and why."""
 
 
 class Bundle:
@@ -60,7 +65,7 @@ class Bundle:
     def _follow(self, found: re.Match[str], path: tuple[str, ...]) -> None:
         file = found["file"]
         if found["text"]:
-            sheet = css((self._folder / file).read_text(encoding="utf-8"))
+            sheet = minify.string("text/css", (self._folder / file).read_text(encoding="utf-8"))
             self._claim(found["text"], file)
             self._parts.append(f"const {found['text']} = {json.dumps(sheet, ensure_ascii=False)};\n")
             return
@@ -80,7 +85,11 @@ class Bundle:
 
 
 def wrap(text: str) -> str:
-    return f'{BANNER}(()=>{{"use strict";{javascript(text)}\n}})();\n'
+    try:
+        script = minify.string("text/javascript", f'(()=>{{"use strict";{text}\n}})();')
+    except minify.MinifyError as error:
+        raise Refused(f"the script can't be read: {error}") from None
+    return f"{BANNER}{script}\n"
 
 
 def build(folder: Path = SOURCES) -> dict[str, bytes]:

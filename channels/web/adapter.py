@@ -1,14 +1,21 @@
 """The web channel: to send is to publish to the visitor's open sockets. Whoever is away reads it from the store."""
 
+from typing import Any, Final
+
 from channels.web import frames
 from channels.web.hub import Hub
 from channels.web.tokens import Tokens
-from gateway.model.capabilities import Capabilities
-from gateway.model.ports import Outgoing, Sent
+from gateway.model.capabilities import Capabilities, MediaRule
+from gateway.model.message import Message
+from gateway.model.ports import FileLink, Outgoing, Sent, Setting
 from gateway.model.tenant import Channel, ChannelKind
+
+MOST_BYTES: Final = 100 * 1024 * 1024
+_ANY: Final = MediaRule(MOST_BYTES, caption=4000)
 
 CAPABILITIES = Capabilities(
     text_length=8000,
+    media={"image": _ANY, "video": _ANY, "audio": _ANY, "voice": _ANY, "document": _ANY, "sticker": _ANY},
     buttons=12,
     button_length=80,
     button_text_length=8000,
@@ -25,20 +32,33 @@ LANGUAGES = ("en", "es", "pt", "ar")
 class WebAdapter:
     kind: ChannelKind = "web"
     capabilities = CAPABILITIES
-    secret_names: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
-    def __init__(self, hub: Hub, tokens: Tokens) -> None:
+    def __init__(self, hub: Hub, tokens: Tokens, link: FileLink) -> None:
         self.hub = hub
         self.tokens = tokens
+        self._link = link
+
+    def shown(self, tenant: str, message: Outgoing | Message) -> dict[str, Any]:
+        """A message as the widget shows it."""
+        return frames.message(
+            message.id,
+            message.seq,
+            message.author,
+            message.at,
+            message.content,
+            lambda file, variant: self._link(tenant, file, variant),
+            message.client_id if isinstance(message, Message) else None,
+        )
 
     async def send(self, channel: Channel, message: Outgoing) -> Sent:
-        shown = frames.message(message.id, message.seq, message.author, message.at, message.content)
+        shown = self.shown(channel.tenant, message)
         self.hub.publish(message.conversation, {"t": "message", "message": shown})
         return Sent(message.id)
 
-    async def mark_read(self, channel: Channel, conversation: str, provider_id: str, typing: bool) -> None:
+    async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         if typing:
-            self.hub.publish(conversation, {"t": "typing", "on": True})
+            self.hub.publish(message.conversation, {"t": "typing", "on": True})
 
 
 def language_for(fixed: str | None, wanted: str | None, default: str) -> str:

@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gateway.model.content import Content, FormReply, Reply, Text, to_doc
+from gateway.model.content import Buttons, Content, FormReply, ListMenu, Media, Reply, Text, to_doc
+from gateway.model.markup import as_rows
 
 MAX_TEXT = 4000
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -32,6 +34,12 @@ class _Reply(_Strict):
     to: str | None = Field(default=None, max_length=64)
 
 
+class _Media(_Strict):
+    type: Literal["media"]
+    file: str = Field(min_length=3, max_length=64, pattern=r"^f_[a-z0-9]+$")
+    caption: str | None = Field(default=None, min_length=1, max_length=MAX_TEXT)
+
+
 class _FormReply(_Strict):
     type: Literal["form_reply"]
     values: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=12_000)]] = Field(
@@ -49,7 +57,7 @@ class Resume(_Strict):
 class Send(_Strict):
     t: Literal["send"]
     id: str = Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
-    content: Annotated[_Text | _Reply | _FormReply, Field(discriminator="type")]
+    content: Annotated[_Text | _Reply | _Media | _FormReply, Field(discriminator="type")]
 
 
 class More(_Strict):
@@ -109,13 +117,15 @@ def read(raw: str) -> ClientFrame:
 
 
 def content_of(frame: Send) -> Content:
-    """What a `send` says. NUL and lone surrogates, which no store takes, are left out."""
+    """What a `send` says. NUL and lone surrogates, which no store takes, are left out. Of a file it has the id only."""
     said = frame.content
     match said:
         case _Text():
             return Text(_clean(said.text))
         case _Reply():
             return Reply(_clean(said.id), _clean(said.title), said.to)
+        case _Media():
+            return Media("document", file=said.file, caption=_clean(said.caption) if said.caption else None)
         case _FormReply():
             return FormReply({_clean(k): _clean(v) for k, v in said.values.items()}, said.to, said.cancelled)
 
@@ -125,16 +135,39 @@ def _clean(text: str) -> str:
 
 
 def message(
-    identifier: str, seq: int, author: str, at: datetime, content: Content, client_id: str | None = None
+    identifier: str,
+    seq: int,
+    author: str,
+    at: datetime,
+    content: Content,
+    link: Callable[[str, Literal["file", "thumbnail"]], str],
+    client_id: str | None = None,
 ) -> dict[str, Any]:
-    """A message as the widget shows it."""
+    """A message as the widget shows it. `link` makes the address of a file."""
     shown = {
         "id": identifier,
         "seq": seq,
         "from": "visitor" if author == "customer" else author,
         "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "content": to_doc(content),
+        "content": _shown(content, link),
     }
     if client_id:
         shown["client_id"] = client_id
     return shown
+
+
+def _shown(content: Content, link: Callable[[str, Literal["file", "thumbnail"]], str]) -> dict[str, Any]:
+    """The content's document, with what a browser needs besides: runs of formatting, addresses of files."""
+    doc = to_doc(content)
+    match content:
+        case (
+            Text(text=text, markup=True) | Buttons(text=text, markup=True) | ListMenu(text=text, markup=True)
+        ):
+            doc["rich"] = as_rows(text)
+        case Media(file=str(file)):
+            doc["link"] = link(file, "file")
+            if content.width:
+                doc["thumbnail"] = link(file, "thumbnail")
+        case Media(url=str(url)):
+            doc["link"] = url
+    return doc

@@ -1,55 +1,62 @@
-"""The WhatsApp Cloud API as a channel: the port's methods over the pure functions beside this file."""
+"""The WhatsApp Cloud API as a channel: the port's methods over the modules beside this file."""
 
-import json
-import re
+import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
+from loguru import logger
 
-from channels.kit import retry_after, transport_error
-from channels.whatsapp import parse, payload, signature
-from channels.whatsapp.errors import send_error
-from channels.whatsapp.read import items, mapping, word
+from channels.read import items, mapping, word
+from channels.whatsapp import checks, doctor, media, parse, payload, signature
+from channels.whatsapp.errors import mapped
+from channels.whatsapp.graph import Graph, is_version
 from gateway.model.capabilities import Capabilities
-from gateway.model.errors import SendError
-from gateway.model.ports import Clock, Outgoing, Parsed, Sent
+from gateway.model.content import Media
+from gateway.model.errors import Invalid, SendError
+from gateway.model.message import Message
+from gateway.model.ports import Clock, Connected, Download, Files, Finding, Outgoing, Parsed, Sent, Setting
 from gateway.model.tenant import Channel, ChannelKind
 
-API_VERSION: Final = "v26.0"
-TIMEOUT: Final = aiohttp.ClientTimeout(total=20, sock_connect=5, sock_read=15)
-MAX_ANSWER: Final = 256 * 1024
-_VERSION: Final = re.compile(r"v?(\d{1,2}\.\d)", re.ASCII)
+SETTINGS: Final = (
+    Setting("phone_number_id", "the number's id from the app's dashboard, not the number itself"),
+    Setting("waba_id", "the WhatsApp Business account's id"),
+    Setting("access_token", "a system user's permanent token", secret=True),
+    Setting("app_secret", "of the app that the number belongs to: App settings > Basic", secret=True),
+    Setting(
+        "verify_token", "any word of yours; made up for you", True, made=lambda: secrets.token_urlsafe(24)
+    ),
+    Setting("api_version", "such as v23.0; the newest that we know of without it", required=False),
+)
+
+_LOST_FILE: Final = frozenset({"100", "131009", "131052", "131053"})
+"""What a message is refused with when the uploaded file that it names is not there any more."""
 
 
 class WhatsAppAdapter:
     """One for the process. `session` is the shared one; `api_url` the Graph API's base address, without a
-    version. Configuration read from a channel: `account` (phone number id), `config["api_version"]`."""
+    version. Configuration read from a channel: `account` (phone number id), `config["waba_id"]` and
+    `config["api_version"]`."""
 
     kind: ChannelKind = "whatsapp"
-    capabilities = Capabilities(
-        text_length=4096,
-        buttons=3,
-        button_length=20,
-        button_text_length=1024,
-        list_rows=10,
-        row_length=24,
-        service_window_hours=24,
-        account_rate=80,
-        recipient_rate=1 / 6,
-        recipient_burst=45,
-    )
+    capabilities: Capabilities = payload.CAPABILITIES
     signature_header = "X-Hub-Signature-256"
-    secret_names: tuple[str, ...] = ("access_token", "app_secret", "verify_token")
+    signing_secret = "app_secret"  # noqa: S105 - the name of the secret
+    paths: tuple[str, ...] = ("/{channel}", "")
+    settings: tuple[Setting, ...] = SETTINGS
 
-    def __init__(self, api_url: str, session: aiohttp.ClientSession, clock: Clock) -> None:
-        self._api_url = api_url.rstrip("/")
-        self._session = session
-        self._clock = clock
+    def __init__(self, api_url: str, session: aiohttp.ClientSession, clock: Clock, files: Files) -> None:
+        self._graph = Graph(api_url, session, clock)
+        self._files = files
+        self._unmapped: set[str] = set()
 
     def accounts(self, body: bytes) -> Sequence[str]:
         return parse.accounts(body)
+
+    def greeting(self, body: bytes) -> str | None:
+        return None
 
     def verify(self, secret: str, headers: Mapping[str, str], body: bytes) -> None:
         signature.verify(secret, headers, body)
@@ -58,10 +65,36 @@ class WhatsAppAdapter:
         return signature.challenge(verify_token, query)
 
     def parse(self, channel: Channel, body: bytes) -> Parsed:
-        return parse.parse(channel.account, body, self._clock())
+        waba = str(channel.config.get("waba_id") or "")
+        parsed = parse.parse(channel.account, body, self._graph.clock(), waba)
+        for receipt in parsed.receipts:
+            if receipt.failure is not None:
+                self._note(receipt.failure.code)
+        return parsed
 
     async def send(self, channel: Channel, message: Outgoing) -> Sent:
-        answer = await self._call(channel, "POST", "/messages", payload.message(message))
+        try:
+            return await self._send(channel, message)
+        except SendError as error:
+            self._note(error.code)
+            raise
+
+    async def _send(self, channel: Channel, message: Outgoing) -> Sent:
+        file = message.content
+        if not (isinstance(file, Media) and file.file):
+            return await self._post(channel, message)
+        known = await self._files.uploaded(channel.tenant, file.file, channel.id)
+        if known:
+            try:
+                return await self._post(channel, _with(message, file, known))
+            except SendError as error:
+                if error.disable_channel or error.code.removeprefix("whatsapp:") not in _LOST_FILE:
+                    raise
+        given = await media.upload(self._graph, self._files, channel, file)
+        return await self._post(channel, _with(message, file, given))
+
+    async def _post(self, channel: Channel, message: Outgoing) -> Sent:
+        answer = await self._call(channel, payload.message(message))
         sent = items(answer.get("messages"))
         provider_id = word(mapping(sent[0]).get("id")) if sent else ""
         if not provider_id:
@@ -71,62 +104,49 @@ class WhatsAppAdapter:
             )
         return Sent(provider_id)
 
-    async def mark_read(self, channel: Channel, conversation: str, provider_id: str, typing: bool) -> None:
-        await self._call(channel, "POST", "/messages", payload.read_mark(provider_id, typing))
+    async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
+        # Only an id of theirs can be marked: some that we store are made up here.
+        if message.provider_id and message.provider_id.startswith("wamid."):
+            await self._call(channel, payload.read_mark(message.provider_id, typing))
 
-    async def check(self, channel: Channel) -> str:
-        """The number as WhatsApp shows it, when the token may use it. Raises SendError."""
-        answer = await self._call(channel, "GET", "?fields=display_phone_number,verified_name", None)
-        return word(answer.get("display_phone_number"))
+    async def connect(self, channel: Channel, webhook: str) -> Connected:
+        config = dict(channel.config)
+        number, waba = (
+            str(config.pop("phone_number_id", "") or channel.account),
+            str(config.get("waba_id", "")),
+        )
+        if not number.isascii() or not number.isdigit():
+            raise Invalid(
+                "phone_number_id", "digits only: the id from the app's dashboard, not the phone number"
+            )
+        if not waba.isascii() or not waba.isdigit():
+            raise Invalid("waba_id", "digits only: the WhatsApp Business account's id")
+        if config.get("api_version") and not is_version(str(config["api_version"])):
+            raise Invalid("api_version", "a version such as v23.0")
+        steps = (
+            "In your app's dashboard, WhatsApp > Configuration, enter:",
+            f"  Callback URL   {webhook}",
+            f"  Verify token   {channel.secrets['verify_token']}",
+            "and subscribe to the field `messages`.",
+            f"Good to have as well: {', '.join(f'`{name}`' for name in checks.USEFUL_FIELDS)}.",
+        )
+        return Connected(number, f"WhatsApp {number}", config, channel.secrets, steps)
 
-    async def _call(
-        self, channel: Channel, method: str, path: str, body: dict[str, Any] | None
-    ) -> Mapping[str, Any]:
-        url = f"{self._api_url}/{_version(channel)}/{quote(channel.account, safe='')}{path}"
-        headers = {"Authorization": f"Bearer {_token(channel)}", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        try:
-            status, answer, wait = await self._exchange(method, url, headers, data)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            # Their texts hold addresses, and the request's headers hang on some of them: neither goes on.
-            raise transport_error("whatsapp", error) from None
-        if not 200 <= status < 300:
-            raise send_error(status, answer, wait)
-        return mapping(answer)
+    async def check(self, channel: Channel, webhook: str) -> Sequence[Finding]:
+        return await doctor.check(self._graph, channel, webhook)
 
-    async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
-    ) -> tuple[int, object, float | None]:
-        async with self._session.request(
-            method, url, headers=headers, data=data, timeout=TIMEOUT, allow_redirects=False
-        ) as response:
-            answer = _json(await _read(response.content))
-            return response.status, answer, retry_after(response.headers, self._clock())
+    def fetch(self, channel: Channel, media_id: str) -> AbstractAsyncContextManager[Download]:
+        return media.fetch(self._graph, channel, media_id)
 
+    async def _call(self, channel: Channel, body: dict[str, Any]) -> Mapping[str, Any]:
+        return await self._graph.call(channel, "POST", channel.account, "messages", body=body)
 
-async def _read(stream: aiohttp.StreamReader) -> bytes:
-    """The answer, cut where it is longer than any real one."""
-    found = b""
-    while len(found) < MAX_ANSWER and (more := await stream.read(MAX_ANSWER - len(found))):
-        found += more
-    return found
-
-
-def _json(data: bytes) -> object:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+    def _note(self, code: str) -> None:
+        """A code that has no row in `errors` is named in the log, once."""
+        if not mapped(code) and code not in self._unmapped and len(self._unmapped) < 1000:
+            self._unmapped.add(code)
+            logger.warning("unmapped error code: {}", code)
 
 
-def _version(channel: Channel) -> str:
-    match = _VERSION.fullmatch(str(channel.config.get("api_version") or ""))
-    return f"v{match[1]}" if match else API_VERSION
-
-
-def _token(channel: Channel) -> str:
-    token = channel.secrets.get("access_token", "").strip()
-    if not (token and token.isascii() and token.isprintable()):
-        # It could not even be put into a header, and the attempt would end in an error that quotes it.
-        raise SendError("whatsapp:no_token", "The channel has no usable access token.", disable_channel=True)
-    return token
+def _with(message: Outgoing, file: Media, media_id: str) -> Outgoing:
+    return replace(message, content=replace(file, media_id=media_id, file=None, url=None))

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from channels.kit import http_error
-from channels.whatsapp.read import mapping, word
+from channels.read import mapping, word
 from gateway.model.errors import SendError
 from gateway.model.message import Failure
 
-PAGE: Final = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
+_DOCS: Final = "https://developers.facebook.com/documentation/business-messaging/whatsapp"
+PAGE: Final = f"{_DOCS}/support/error-codes"
+GROUPS: Final = f"{_DOCS}/groups/error-codes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     3: _off("The app lacks the permission to send."),
     10: _off("The app's permission was not granted or was removed."),
     33: _off("The phone number was deleted from the business account."),
+    101: _off("The app's id or secret is not valid."),
+    102: _off("The access token's session has ended."),
     190: _off("The access token has expired or was revoked."),
     368: _off("WhatsApp has blocked the business account for breaking a policy."),
     131005: _off("The app's permission was not granted or was removed."),
@@ -53,6 +57,9 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     133010: _off("The phone number is not registered with the Cloud API."),
     # Too much, too fast: the message itself is fine.
     4: _later("The app made too many calls.", 60),
+    17: _later("The token's user made too many calls.", 60),
+    32: _later("The app made too many calls for this account.", 60),
+    341: _later("The app reached its limit for the moment.", 300),
     613: _later("The app made too many calls of one kind.", 60),
     80007: _later("The business account reached its rate limit.", 60),
     130429: _later("The phone number reached its sending rate.", 5),
@@ -70,10 +77,11 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     133004: _later("WhatsApp's server is not available for the moment."),
     135000: _later("WhatsApp could not process the message."),
     130472: Decision("WhatsApp did not send the message: the customer is in an experiment."),
+    134101: _later("The template is still being prepared.", 600),
     # The recipient.
-    131020: Decision("The group has no other members."),
-    131041: Decision("The group does not exist, or the number is not a member."),
-    131059: Decision("The list of groups has to be read from its start again."),
+    131020: Decision("The group has no other members.", page=GROUPS),
+    131041: Decision("The group does not exist, or the number is not a member.", page=GROUPS),
+    131059: Decision("The list of groups has to be read from its start again.", page=GROUPS),
     131021: Decision("The sender and the recipient are the same number."),
     131026: Decision("WhatsApp cannot deliver to this customer: no account, an old app, or they blocked us."),
     131030: Decision("The recipient is not on the test number's list of recipients."),
@@ -90,11 +98,21 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     131051: Decision("WhatsApp does not support this kind of message."),
     131052: _later("WhatsApp could not fetch the file that the customer sent."),
     131053: Decision("WhatsApp could not take the file of the message."),
+    131058: Decision("The template hello_world can be sent from test numbers only."),
+    131060: Decision(
+        "The customer's message is not given to the API: it can be read in the business's app only."
+    ),
     131055: Decision("This way of sending is not allowed for the message."),
     # The account's standing.
     131037: Decision("The phone number's display name is not approved yet."),
     131042: Decision("The business account has a payment problem."),
     131044: Decision("The business account has a payment problem."),
+    134011: Decision("The terms of payments on WhatsApp were not accepted yet."),
+    134100: Decision("Only marketing messages can be sent this way."),
+    134102: Decision("The template cannot be used this way for the moment."),
+    2593107: Decision("History or contacts were asked for too often: it is possible once."),
+    2593108: Decision("History or contacts can be asked for within 24 hours after connecting only."),
+    2593109: Decision("The business does not share its chat history."),
     131063: Decision("Marketing templates are switched off for the Cloud API on this account."),
     # Templates and flows.
     132000: Decision("The number of the template's values does not fit."),
@@ -112,7 +130,7 @@ DECISIONS: Final[Mapping[int, Decision]] = {
 
 RANGES: Final[tuple[tuple[int, int, Decision], ...]] = (
     (200, 299, _off("The app's permission was not granted or was removed.")),
-    (131200, 131299, Decision("WhatsApp did not accept a group's message or change.")),
+    (131200, 131299, Decision("WhatsApp did not accept a group's message or change.", page=GROUPS)),
     (132000, 132999, Decision("WhatsApp did not accept the template.")),
     (133000, 133999, Decision("The phone number's registration has a problem.")),
     (138000, 138999, Decision("WhatsApp did not accept the call.")),
@@ -136,6 +154,12 @@ def decision(code: int, subcode: int = 0) -> Decision:
 
 def _ranges(code: int) -> Iterator[Decision]:
     return (known for first, last, known in RANGES if first <= code <= last)
+
+
+def mapped(code: str) -> bool:
+    """Whether a code that WhatsApp gave, as in `SendError.code`, is one that we know."""
+    digits = code.removeprefix("whatsapp:")
+    return not (digits.isascii() and digits.isdigit()) or decision(int(digits)) is not UNMAPPED
 
 
 def failure(code: str) -> Failure:

@@ -1,37 +1,27 @@
 """WhatsApp webhook bodies to the model: every entry, every change, every message and every status.
 
-Payloads: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+Payloads: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 and, for people without a visible phone number,
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from channels.kit import clean_name
-from channels.whatsapp.errors import failure
-from channels.whatsapp.read import instant, items, load, mapping, raw, short_id, word
-from gateway.model.content import Content, Reply, Text, Unsupported
-from gateway.model.conversation import Identity
-from gateway.model.message import Receipt, Status, stable_id
-from gateway.model.ports import InboundMessage, Parsed
+from channels.read import instant, items, load, mapping, raw, short_id, word
+from channels.whatsapp import content_in, events
+from channels.whatsapp.people import Person, digits_of, moved, person, shared
+from channels.whatsapp.receipts import receipt
+from gateway.model.content import Contacts, Edit, Media, System
+from gateway.model.errors import NotForUs
+from gateway.model.message import Receipt, stable_id
+from gateway.model.ports import ChannelEvent, InboundMessage, Parsed
 
-SILENT: Final = frozenset({"reaction", "system", "revoke", "request_welcome"})
-"""Things that happened rather than were said: stored and shown, but an answer to them would be odd."""
-
-_STATUSES: Final = {
-    "sent": Status.SENT,
-    "delivered": Status.DELIVERED,
-    "read": Status.READ,
-    "played": Status.READ,
-    "failed": Status.FAILED,
-}
-_OUR_ID: Final = re.compile(r"m_[a-z2-7]{24}", re.ASCII)
-_PHONE: Final = re.compile(r"\+?[\d\s().-]+", re.ASCII)
+WABA: Final = "waba:"
+"""Before the id of a business account among `accounts`: the change is for every number of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +31,7 @@ class _Change:
     waba: str
     number: str
     field: str
+    stamp: object
     value: Mapping[str, Any]
     place: str
 
@@ -49,41 +40,39 @@ class _Change:
 class _Found:
     messages: list[InboundMessage] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    events: list[ChannelEvent] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sender:
-    identity: Identity
-    name: str | None
-    phone: str | None
-    aliases: tuple[Identity, ...]
-
-
 def accounts(body: bytes) -> Sequence[str]:
-    """The phone number ids that the body speaks of, each once, in order. Raises NotForUs."""
-    return tuple(dict.fromkeys(change.number for change in _changes(body) if change.number))
+    """The phone number ids that the body speaks of, each once, in order; and for what names none but is about a
+    business account as a whole, `waba:` and its id. Raises NotForUs."""
+    return tuple(dict.fromkeys(name for change in _changes(body) if (name := _account(change))))
 
 
-def parse(account: str, body: bytes, now: datetime) -> Parsed:
-    """What an authentic body holds for the phone number id `account`. Raises NotForUs and nothing else.
+def _account(change: _Change) -> str:
+    waba = events.business(change.waba, change.value)
+    return change.number or (f"{WABA}{waba}" if waba and change.field not in _READERS else "")
 
-    `now` stands in for times that are missing or absurd.
-    """
+
+def parse(account: str, body: bytes, now: datetime, waba: str = "") -> Parsed:
+    """What an authentic body holds for the phone number id `account` of the business account `waba` (any, if it is
+    not known). Raises NotForUs and nothing else. `now` stands in for times that are missing or absurd."""
     found = _Found()
     for change in _changes(body):
-        if change.number == account and change.field in ("messages", ""):
-            _read_messages(change, found, now)
-            _read_statuses(change, found, now)
-            found.ignored.extend(_value_errors(change.value))
-        elif change.number in (account, ""):
-            # Events about the business account itself name no phone number.
-            found.ignored.append(change.field[:64] or "unknown")
-    return Parsed(tuple(found.messages), tuple(found.receipts), tuple(found.ignored))
+        if change.number == account or not change.number:
+            read = _READERS.get(change.field) if change.number else None
+            if read:
+                read(change, found, now)
+            elif change.number or waba in ("", events.business(change.waba, change.value)):
+                _read_event(change, found, now, sure=bool(waba))
+    return Parsed(tuple(found.messages), tuple(found.receipts), tuple(found.events), tuple(found.ignored))
 
 
 def _changes(body: bytes) -> Iterator[_Change]:
     payload = load(body)
+    if payload.get("object") != "whatsapp_business_account":
+        raise NotForUs("not a whatsapp_business_account body")
     digest = hashlib.sha256(body).hexdigest()
     for i, entry in enumerate(items(payload.get("entry"))):
         for j, change in enumerate(items(mapping(entry).get("changes"))):
@@ -92,43 +81,83 @@ def _changes(body: bytes) -> Iterator[_Change]:
                 waba=short_id(mapping(entry).get("id")),
                 number=short_id(mapping(value.get("metadata")).get("phone_number_id")),
                 field=word(mapping(change).get("field")),
+                stamp=mapping(entry).get("time"),
                 value=value,
                 place=f"{digest}.{i}.{j}",
             )
 
 
-def _value_errors(value: Mapping[str, Any]) -> Iterator[str]:
-    for error in items(value.get("errors")):
-        yield f"error {word(mapping(error).get('code'))[:16]}".strip()
+def _read_event(change: _Change, found: _Found, now: datetime, sure: bool) -> None:
+    event = events.event(change.field, change.waba, change.stamp, change.value, now)
+    if event is None or (event.disable and not sure):
+        # Whose account ended is not certain without the channel's own: it is only named in the log then.
+        found.ignored.append(change.field[:64] or "unknown")
+    else:
+        found.events.append(event)
 
 
 # Messages -------------------------------------------------------------------------------------------------
 
 
-def _read_messages(change: _Change, found: _Found, now: datetime) -> None:
+def _read_messages(change: _Change, found: _Found, now: datetime, silent: bool = False) -> None:
     for k, item in enumerate(items(change.value.get("messages"))):
         message = mapping(item)
-        sender = _sender(change, message)
-        if sender is None:
+        # Who changed their scoped id is known here by the one before.
+        user = content_in.new_addresses(message)[2] or short_id(message.get("from_user_id"))
+        who = _person_of(change, short_id(message.get("from")), user or short_id(message.get("user_id")))
+        if who is None:
             found.ignored.append("message without a sender")
             continue
-        kind = word(message.get("type"))
-        content = _content(kind, message)
-        found.messages.append(
-            InboundMessage(
-                provider_id=_message_id(message, f"{change.place}.{k}"),
-                identity=sender.identity,
-                address=sender.identity.id,
-                at=instant(message.get("timestamp"), now),
-                content=content,
-                name=sender.name,
-                phone=sender.phone,
-                aliases=sender.aliases,
-                reply_to=_context(message),
-                # A group is not ours to answer in: the answer would go to one member alone.
-                silent=kind in SILENT or bool(message.get("group_id")),
-            )
-        )
+        found.messages.append(_message(message, who, f"{change.place}.{k}", now, change, silent=silent))
+        if message.get("group_id"):
+            found.ignored.append("group message")
+    _read_statuses(change, found, now)
+    for error in items(change.value.get("errors")):
+        found.ignored.append(f"error {word(mapping(error).get('code'))[:16]}".strip())
+
+
+def _business(change: _Change) -> str:
+    return change.waba or change.number
+
+
+def _person_of(change: _Change, said: str, user: str) -> Person | None:
+    return person(change.value, _business(change), said, user)
+
+
+def _message(
+    message: Mapping[str, Any],
+    who: Person,
+    place: str,
+    now: datetime,
+    change: _Change,
+    *,
+    agent: bool = False,
+    past: bool = False,
+    silent: bool = False,
+) -> InboundMessage:
+    kind = word(message.get("type"))
+    content = content_in.content(kind, message)
+    address, aliases, phone = who.identity.id, who.aliases, who.phone
+    if isinstance(content, System) and content.event == "moved":
+        address, aliases, phone = moved(message, who, _business(change))
+    elif isinstance(content, Contacts) and not agent:
+        aliases, phone = shared(content, who)
+    return InboundMessage(
+        provider_id=_message_id(message, place),
+        identity=who.identity,
+        address=address,
+        at=instant(message.get("timestamp"), now),
+        content=content,
+        name=None if agent else who.name,
+        phone=phone,
+        aliases=aliases,
+        reply_to=content_in.context(message),
+        # A group is not ours to answer in: the answer would go to one member alone.
+        silent=silent or past or bool(message.get("group_id")) or content_in.silent(kind, content),
+        author="agent" if agent else "customer",
+        past=past,
+        extra=content_in.told(message),
+    )
 
 
 def _message_id(message: Mapping[str, Any], place: str) -> str:
@@ -137,122 +166,162 @@ def _message_id(message: Mapping[str, Any], place: str) -> str:
     return given or stable_id("noid", raw(message) or place)
 
 
-def _context(message: Mapping[str, Any]) -> str | None:
-    return short_id(mapping(message.get("context")).get("id")) or None
-
-
-def _sender(change: _Change, message: Mapping[str, Any]) -> _Sender | None:
-    said_from, user = short_id(message.get("from")), short_id(message.get("from_user_id"))
-    user = user or short_id(message.get("user_id"))
-    contact = _contact(change.value, said_from, user)
-    said_from = said_from or short_id(contact.get("wa_id"))
-    user = user or short_id(contact.get("user_id"))
-    digits = _digits(said_from)
-    if said_from and not digits:
-        user, said_from = user or said_from, ""
-    scoped = Identity("whatsapp", change.waba or change.number, user) if user else None
-    profile = mapping(contact.get("profile"))
-    name = clean_name(word(profile.get("name"))) or clean_name(word(profile.get("username")))
-    if digits:
-        aliases = (scoped,) if scoped else ()
-        return _Sender(Identity("whatsapp", "", digits), name, f"+{digits}", aliases)
-    return _Sender(scoped, name, None, ()) if scoped else None
-
-
-def _contact(value: Mapping[str, Any], said_from: str, user: str) -> Mapping[str, Any]:
-    """The sender's own entry of `contacts`. A lone one is theirs even if the numbers differ: in some
-    countries a WhatsApp id is not the phone number."""
-    contacts = [mapping(item) for item in items(value.get("contacts"))]
-    for contact in contacts:
-        if said_from and short_id(contact.get("wa_id")) == said_from:
-            return contact
-        if user and short_id(contact.get("user_id")) == user:
-            return contact
-    return contacts[0] if len(contacts) == 1 else {}
-
-
-def _digits(text: str) -> str:
-    """The digits of a phone number however it is written; "" for what is not one. Never checked further:
-    some valid ids fail every validity test."""
-    return re.sub(r"\D", "", text) if _PHONE.fullmatch(text) else ""
-
-
-def _content(kind: str, message: Mapping[str, Any]) -> Content:
-    if message.get("group_id"):
-        return Unsupported(f"group {kind}".strip()[:64], raw(message))
-    read = {"text": _text, "interactive": _interactive, "button": _button}.get(kind)
-    return (read(message) if read else None) or _unsupported(kind, message)
-
-
-def _text(message: Mapping[str, Any]) -> Content | None:
-    text = message.get("text")
-    body = word(text if isinstance(text, str) else mapping(text).get("body"))
-    return Text(body) if body.strip() else None
-
-
-def _interactive(message: Mapping[str, Any]) -> Content | None:
-    interactive = mapping(message.get("interactive"))
-    kind = word(interactive.get("type"))
-    if kind not in ("button_reply", "list_reply"):
-        return None
-    pressed = mapping(interactive.get(kind))
-    return _reply(pressed.get("id"), pressed.get("title"), message)
-
-
-def _button(message: Mapping[str, Any]) -> Content | None:
-    """A quick-reply button of a template."""
-    button = mapping(message.get("button"))
-    return _reply(button.get("payload"), button.get("text"), message)
-
-
-def _reply(pressed: object, title: object, message: Mapping[str, Any]) -> Reply | None:
-    choice, shown = short_id(pressed), word(title)
-    return Reply(choice or short_id(shown), shown or choice, _context(message)) if choice or shown else None
-
-
-def _unsupported(kind: str, message: Mapping[str, Any]) -> Unsupported:
-    if kind == "interactive":
-        kind = word(mapping(message.get("interactive")).get("type")) or kind
-    errors = [mapping(error) for error in items(message.get("errors"))]
-    code = word(errors[0].get("code"))[:16] if errors else ""
-    return Unsupported(kind[:64] or "unknown", raw(message), f"whatsapp:{code}" if code else None)
-
-
-# Receipts -------------------------------------------------------------------------------------------------
-
-
 def _read_statuses(change: _Change, found: _Found, now: datetime) -> None:
     for item in items(change.value.get("statuses")):
         status = mapping(item)
-        receipt = _receipt(status, now)
-        if receipt:
-            found.receipts.append(receipt)
+        if known := receipt(status, now):
+            found.receipts.append(known)
         else:
             found.ignored.append(f"status {word(status.get('status'))[:32]}".strip())
 
 
-def _receipt(status: Mapping[str, Any], now: datetime) -> Receipt | None:
-    known = _STATUSES.get(word(status.get("status")))
-    provider_id, ours = short_id(status.get("id")), word(status.get("biz_opaque_callback_data"))
-    message = ours if _OUR_ID.fullmatch(ours) else None
-    if known is None or not (provider_id or message):
-        return None
-    return Receipt(
+# From the business's own phone ----------------------------------------------------------------------------
+
+
+def _read_echoes(change: _Change, found: _Found, now: datetime) -> None:
+    """What a person of the business wrote in the WhatsApp Business app."""
+    for k, item in enumerate(items(change.value.get("message_echoes"))):
+        echo = mapping(item)
+        user = short_id(echo.get("to_user_id")) or short_id(echo.get("recipient_user_id"))
+        who = _person_of(change, short_id(echo.get("to")), user)
+        if who is None:
+            found.ignored.append("echo without a recipient")
+        else:
+            found.messages.append(_message(echo, who, f"{change.place}.{k}", now, change, agent=True))
+
+
+def _read_standby(change: _Change, found: _Found, now: datetime) -> None:
+    """What happens while Meta's own agent has the conversation: it is seen, and not answered."""
+    _read_messages(change, found, now, silent=True)
+    _read_echoes(change, found, now)
+
+
+def _read_history(change: _Change, found: _Found, now: datetime) -> None:
+    """Chats from before the number was connected, in chunks. A placeholder's file follows in a body of its own."""
+    ours = digits_of(word(mapping(change.value.get("metadata")).get("display_phone_number")))
+    for c, item in enumerate(items(change.value.get("history"))):
+        chunk = mapping(item)
+        if chunk.get("errors"):
+            found.events.append(events.history_refused(change.place, chunk.get("errors"), now))
+        for t, thread in enumerate(items(chunk.get("threads"))):
+            for k, row in enumerate(items(mapping(thread).get("messages"))):
+                _read_past(
+                    mapping(row), mapping(thread), ours, f"{change.place}.{c}.{t}.{k}", change, found, now
+                )
+    for k, row in enumerate(items(change.value.get("messages"))):
+        before = len(found.messages)
+        _read_past(mapping(row), {}, ours, f"{change.place}.m.{k}", change, found, now)
+        found.messages[before:] = [_filled(message) for message in found.messages[before:]]
+
+
+def _read_past(
+    row: Mapping[str, Any],
+    thread: Mapping[str, Any],
+    ours: str,
+    place: str,
+    change: _Change,
+    found: _Found,
+    now: datetime,
+) -> None:
+    sender = short_id(row.get("from"))
+    agent = bool(row.get("to")) or bool(row.get("to_user_id")) or digits_of(sender) == ours != ""
+    about = mapping(thread.get("context"))
+    names = ("to_user_id",) if agent else ("from_user_id", "user_id")
+    user = next((short_id(row.get(n)) for n in names if row.get(n)), "") or short_id(about.get("user_id"))
+    said = short_id(row.get("to")) if agent else sender
+    said = said or short_id(about.get("wa_id")) or ("" if user else short_id(thread.get("id")))
+    who = _person_of(change, said, user)
+    if who is None:
+        found.ignored.append("message without a sender")
+    else:
+        found.messages.append(_message(row, who, place, now, change, agent=agent, past=True))
+
+
+def _filled(message: InboundMessage) -> InboundMessage:
+    """The file of a message that history had only named: a change of it, for the message itself is stored."""
+    if not isinstance(message.content, Media):
+        return message
+    edit = Edit(message.provider_id, message.content)
+    return replace(message, provider_id=f"{message.provider_id}#file", content=edit)
+
+
+# What customers did besides writing -----------------------------------------------------------------------
+
+
+def _read_calls(change: _Change, found: _Found, now: datetime) -> None:
+    for k, item in enumerate(items(change.value.get("calls"))):
+        call = mapping(item)
+        theirs = word(call.get("direction")) != "BUSINESS_INITIATED"
+        side = "from" if theirs else "to"
+        who = _person_of(change, short_id(call.get(side)), short_id(call.get(f"{side}_user_id")))
+        if who is None:
+            found.ignored.append("call without a customer")
+            continue
+        told = content_in.plain({name: call[name] for name in _CALL if name in call})
+        event, place = word(call.get("event"))[:32], f"{change.place}.{k}"
+        content = System("call", _call_text(event, theirs, call), told)
+        # A call's start and end carry the same id.
+        at, provider_id = instant(call.get("timestamp"), now), f"{_message_id(call, place)}:{event}"
+        found.messages.append(_happened(who, provider_id, at, content))
+    for item in items(change.value.get("statuses")):
+        found.ignored.append(f"call {word(mapping(item).get('status'))[:32].lower()}".strip())
+
+
+_CALL: Final = ("id", "event", "direction", "status", "start_time", "end_time", "duration", "errors")
+
+
+def _call_text(event: str, theirs: bool, call: Mapping[str, Any]) -> str:
+    if event != "terminate":
+        return "The customer calls." if theirs else "The business calls the customer."
+    seconds = word(call.get("duration"))[:8]
+    failed = word(call.get("status")).upper() == "FAILED" or not seconds
+    return "A call was not taken or failed." if failed else f"A call ended after {seconds} s."
+
+
+def _read_preferences(change: _Change, found: _Found, now: datetime) -> None:
+    for item in items(change.value.get("user_preferences")):
+        told = mapping(item)
+        who = _person_of(change, short_id(told.get("wa_id")), short_id(told.get("user_id")))
+        content = content_in.preference(
+            word(told.get("value")), word(told.get("detail")), content_in.plain(told)
+        )
+        if who is None or content is None:
+            found.ignored.append("user preference")
+            continue
+        at, provider_id = (
+            instant(told.get("timestamp"), now),
+            stable_id("pref", who.identity.id, raw(told)),
+        )
+        found.messages.append(_happened(who, provider_id, at, content))
+
+
+def _happened(who: Person, provider_id: str, at: datetime, content: System) -> InboundMessage:
+    return InboundMessage(
         provider_id=provider_id,
-        status=known,
-        at=instant(status.get("timestamp"), now),
-        message=message,
-        failure=failure(_first_error(status)) if known is Status.FAILED else None,
-        detail=_detail(status),
+        identity=who.identity,
+        address=who.identity.id,
+        at=at,
+        content=content,
+        name=who.name,
+        phone=who.phone,
+        aliases=who.aliases,
+        silent=True,
     )
 
 
-def _first_error(status: Mapping[str, Any]) -> str:
-    errors = items(status.get("errors"))
-    return word(mapping(errors[0]).get("code"))[:16] if errors else ""
+def _no_effect(change: _Change, found: _Found, now: datetime) -> None:
+    """The address book of the business's phone: names that the customers' own messages carry as well."""
+    found.ignored.append(change.field)
 
 
-def _detail(status: Mapping[str, Any]) -> str | None:
-    """What was charged, for the bill: prices are per message and only said here."""
-    kept = {key: status[key] for key in ("pricing", "conversation") if isinstance(status.get(key), dict)}
-    return (raw(kept) or None) if kept else None
+_READERS: Final[Mapping[str, Callable[[_Change, _Found, datetime], None]]] = {
+    "messages": _read_messages,
+    "": _read_messages,
+    "smb_message_echoes": _read_echoes,
+    "message_echoes": _read_echoes,
+    "standby": _read_standby,
+    "history": _read_history,
+    "smb_app_state_sync": _no_effect,
+    "calls": _read_calls,
+    "user_preferences": _read_preferences,
+}

@@ -27,6 +27,8 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     tag: str = ""
+    upload: bool = False
+    """The body is a file: the operation is given the bytes as they come (`chunks`)."""
 
     @property
     def name(self) -> str:
@@ -131,6 +133,12 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         schema = {"$ref": f"#/components/schemas/{operation.body.__name__}"}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if operation.upload:
+        binary = {"type": "string", "format": "binary"}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": binary}},
+        }
     return described
 
 

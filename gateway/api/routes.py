@@ -1,16 +1,20 @@
 """The REST API: every operation is for the tenant of the key that it is called with."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from html import escape
 from typing import Any
 
 from aiohttp import web
 
+from gateway import media
 from gateway.api import shapes
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
+from gateway.desk import Desk
+from gateway.files import FileLinks
 from gateway.handoff import set_owner
-from gateway.model.errors import Conflict, NotFound
+from gateway.model.errors import Conflict, Invalid, NotFound
+from gateway.model.file import File
 from gateway.model.message import Status
 from gateway.model.ports import Clock, Key, Work
 from gateway.ops.problems import problem
@@ -21,11 +25,15 @@ PREFIX = "/api/v1"
 
 
 class Api:
-    def __init__(self, store: Store, work: Work, clock: Clock, public_url: str) -> None:
+    def __init__(
+        self, store: Store, work: Work, clock: Clock, public_url: str, desk: Desk, links: FileLinks
+    ) -> None:
         self._store = store
         self._work = work
         self._clock = clock
         self._public_url = public_url
+        self._desk = desk
+        self._links = links
         self.operations = (
             Operation(
                 "GET", "/conversations", "Conversations, newest first", self.list_conversations,
@@ -38,6 +46,19 @@ class Api:
             Operation(
                 "GET", "/conversations/{conversation}/messages", "A conversation's messages", self.list_messages,
                 shapes.MessagePage, query=shapes.MessageQuery, tag="conversations",
+            ),
+            Operation(
+                "POST", "/conversations/{conversation}/messages", "Send a message", self.send_message,
+                shapes.MessageList, body=shapes.Sending, tag="conversations",
+            ),
+            Operation(
+                "POST", "/files", "Upload a file", self.upload_file, shapes.FileShape, query=shapes.UploadQuery,
+                tag="files", upload=True,
+            ),
+            Operation("GET", "/files/{file}", "One file", self.get_file, shapes.FileShape, tag="files"),
+            Operation(
+                "GET", "/channels/{channel}/events", "What happened to a channel", self.list_events, shapes.EventList,
+                query=shapes.LimitQuery, tag="channels",
             ),
             Operation(
                 "PUT", "/conversations/{conversation}/owner", "Who answers", self.change_owner,
@@ -89,6 +110,8 @@ class Api:
                     )
                 if operation.body is not None:
                     values["body"] = checked(operation.body, await read_json(request), "body")
+                if operation.upload:
+                    values["chunks"] = _uploaded(request)
             except BadRequest as error:
                 return error.answer()
             answer = await operation.call(key.tenant, **values)
@@ -123,6 +146,46 @@ class Api:
         await self.get_conversation(tenant, conversation)
         page = await self._store.of(tenant).messages.before(conversation, query.before, query.limit)
         return shapes.MessagePage(items=[shapes.MessageShape.of(m) for m in page.messages], more=page.more)
+
+    async def send_message(self, tenant: str, conversation: str, body: shapes.Sending) -> shapes.MessageList:
+        """Queue a message of a person's. The conversation is theirs from then on, and the bot is silent. What the channel
+        can't show as it is becomes what it can, perhaps several messages; what nothing can stand in for is refused."""
+        sent = await self._desk.say(tenant, conversation, body.content, body.reply_to, body.key)
+        return shapes.MessageList(items=[shapes.MessageShape.of(m) for m in sent])
+
+    async def upload_file(
+        self, tenant: str, query: shapes.UploadQuery, chunks: AsyncIterator[bytes]
+    ) -> shapes.FileShape:
+        """Upload a file of at most 100 MB, as the body itself. Its `id` then goes into a message's content:
+        {"type": "media", "media": "document", "file": "f_…"}."""
+        files = self._store.of(tenant).files
+        file = await media.take(files, tenant, "", None, query.name, chunks, media.MOST_BYTES, self._clock())
+        return self._file(file)
+
+    async def get_file(self, tenant: str, file: str) -> shapes.FileShape:
+        """A file that a customer sent, or that was uploaded, with an address to download it from."""
+        return self._file(await self._store.of(tenant).files.get(file))
+
+    def _file(self, file: File) -> shapes.FileShape:
+        ready = file.state == "ready"
+        url = self._public_url + self._links.of(file.tenant, file.id) if ready else None
+        small = (
+            self._public_url + self._links.of(file.tenant, file.id, "thumbnail") if file.thumbnail else None
+        )
+        return shapes.FileShape.of(file, url, small)
+
+    async def list_events(self, tenant: str, channel: str, query: shapes.LimitQuery) -> shapes.EventList:
+        """What the provider told about the account itself, newest first: templates, quality, restrictions."""
+        found = await self._store.directory.channel(channel)
+        if found.tenant != tenant:
+            raise NotFound(channel)
+        events = await self._store.of(tenant).events.latest(channel, query.limit)
+        return shapes.EventList(
+            items=[
+                shapes.EventShape(**{f: getattr(e, f) for f in shapes.EventShape.model_fields})
+                for e in events
+            ]
+        )
 
     async def change_owner(
         self, tenant: str, conversation: str, body: shapes.OwnerChange
@@ -180,6 +243,14 @@ class Api:
                 "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
             },
         )
+
+
+async def _uploaded(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Invalid for a compressed one."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Invalid("body", "an uncompressed body")
+    async for part in request.content.iter_chunked(64 * 1024):
+        yield part
 
 
 def _page(api: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.model.content import plain_text, to_doc
 from gateway.model.conversation import Conversation, Lead
+from gateway.model.file import File
 from gateway.model.message import Message
 from gateway.model.ports import Document
 from gateway.model.tenant import Channel
@@ -53,6 +54,9 @@ class ConversationShape(Shape):
     preview: str
     created: datetime
     last_at: datetime | None
+    blocked: bool
+    stopped: bool
+    merged_into: str | None
 
     @classmethod
     def of(cls, c: Conversation) -> "ConversationShape":
@@ -67,6 +71,60 @@ class ConversationPage(Shape):
 class FailureShape(Shape):
     code: str
     text: str
+
+
+class Sending(Shape):
+    """What a person sends. `content` is any kind that the channel can show, or that can be shown with less."""
+
+    content: Annotated[
+        dict[str, Any],
+        Field(
+            description='One kind of content, such as {"type": "text", "text": "Hello"}; see docs/content.md'
+        ),
+    ]
+    reply_to: Annotated[str | None, Field(max_length=64, description="The message that it quotes")] = None
+    key: Annotated[
+        str | None,
+        Field(
+            min_length=1, max_length=128, description="Sent again with the same key, nothing is sent twice"
+        ),
+    ] = None
+
+
+class UploadQuery(Shape):
+    name: Annotated[str, Field(min_length=1, max_length=400, description="The file's name")]
+
+
+class FileShape(Shape):
+    id: str
+    state: Literal["pending", "ready", "failed", "uploading"]
+    name: str
+    mime: str
+    size: int
+    sha256: str
+    width: int | None
+    height: int | None
+    error: str | None
+    created: datetime
+    url: Annotated[str | None, Field(description="Where to download it, for an hour")]
+    thumbnail: str | None
+
+    @classmethod
+    def of(cls, f: File, url: str | None, thumbnail: str | None) -> "FileShape":
+        own = {n: getattr(f, n) for n in cls.model_fields if n not in ("url", "thumbnail")}
+        return cls(**own, url=url, thumbnail=thumbnail)
+
+
+class EventShape(Shape):
+    name: str
+    at: datetime
+    text: str
+    warning: bool
+    data: dict[str, Any]
+
+
+class EventList(Shape):
+    items: list[EventShape]
 
 
 class MessageShape(Shape):
@@ -84,6 +142,11 @@ class MessageShape(Shape):
     possibly_doubled: bool
     attempts: int
     failure: FailureShape | None
+    reply_to: str | None
+    edited: datetime | None
+    original: dict[str, Any] | None
+    deleted: datetime | None
+    extra: dict[str, Any]
 
     @classmethod
     def of(cls, m: Message) -> "MessageShape":
@@ -97,15 +160,24 @@ class MessageShape(Shape):
             "at",
             "provider_id",
             "attempts",
+            "reply_to",
+            "edited",
+            "deleted",
         )
         return cls(
             **{f: getattr(m, f) for f in same},
             possibly_doubled=m.possibly_doubled,
+            extra=dict(m.extra),
+            original=to_doc(m.original) if m.original is not None else None,
             status=m.status.label,
             content=to_doc(m.content),
             text=plain_text(m.content),
             failure=FailureShape(code=m.failure.code, text=m.failure.text) if m.failure else None,
         )
+
+
+class MessageList(Shape):
+    items: list[MessageShape]
 
 
 class MessagePage(Shape):

@@ -2,32 +2,54 @@
 
 import argparse
 import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from channels import registry
+from channels import registry, rendering
 from gateway.commands.context import Commands, Context, Failed, secret
 from gateway.commands.tenant import _command, _group
 from gateway.model.clock import system_clock
 from gateway.model.errors import Invalid, NotFound, SendError
+from gateway.model.ports import Connected, Finding, Setting, WebhookAdapter
 from gateway.model.tenant import Channel, ExtraField, Site
 from gateway.model.texts import UNSUPPORTED
 
 
 def add(commands: "Commands") -> None:
-    group = _group(commands, "channel", "connected accounts: web sites, WhatsApp numbers")
+    group = _group(
+        commands,
+        "channel",
+        "connected accounts: web sites, WhatsApp numbers, Telegram bots, Slack workspaces",
+    )
     _add_kinds(group)
     listing = _command(group, "list", list_channels, "a tenant's channels")
     listing.add_argument("--tenant", required=True)
     check = _command(group, "check", check_channel, "ask the provider whether a channel's settings work")
     check.add_argument("channel")
-    change = _command(group, "set", set_channel, "change a channel's secrets, or a site's origins")
+    events = _command(group, "events", list_events, "what a provider told about a channel's account")
+    events.add_argument("channel")
+    change = _command(
+        group, "set", set_channel, "change a channel's settings and secrets, or a site's origins"
+    )
     change.add_argument("channel")
-    change.add_argument("--access-token", help="`-` reads it from standard input")
-    change.add_argument("--app-secret", help="`-` reads it from standard input")
-    change.add_argument("--verify-token", help="`-` reads it from standard input")
+    change.add_argument("--name")
     change.add_argument("--origin", action="append", metavar="URL", help="all origins anew; repeatable")
+    for setting in {s.name: s for settings in registry.SETTINGS.values() for s in settings}.values():
+        _option(change, replace(setting, required=False))
+    rendering = _command(
+        group, "rendering", show_rendering, "what each kind of message becomes on each channel"
+    )
+    rendering.add_argument("--markdown", action="store_true", help="as in docs/channels.md")
+    again = _command(
+        group, "connect", connect_again, "set an account up at its provider again (webhook, commands)"
+    )
+    again.add_argument("channel")
     for name, text in (("enable", "let a channel send again"), ("disable", "stop a channel from sending")):
         command = _command(group, name, set_state, text)
         command.add_argument("channel")
@@ -61,15 +83,29 @@ def _add_kinds(group: "Commands") -> None:
         "--link", action="append", default=[], metavar="URL", help="a further origin that answers may link to"
     )
 
-    whatsapp = _command(kinds, "whatsapp", add_whatsapp, "a WhatsApp Business number (Cloud API)")
-    whatsapp.add_argument("--tenant", required=True)
-    whatsapp.add_argument("--phone-number-id", required=True)
-    whatsapp.add_argument("--waba-id", required=True)
-    whatsapp.add_argument("--access-token", required=True, help="`-` reads it from standard input")
-    whatsapp.add_argument("--app-secret", required=True, help="`-` reads it from standard input")
-    whatsapp.add_argument("--verify-token", help="made up for you without it")
-    whatsapp.add_argument("--name")
-    whatsapp.add_argument("--api-version", help="such as v23.0")
+    for kind, settings in registry.SETTINGS.items():
+        command = _command(kinds, kind, add_account, _KINDS[kind])
+        command.add_argument("--tenant", required=True)
+        command.add_argument("--name", help="for your own lists")
+        for setting in settings:
+            _option(command, setting)
+
+
+_KINDS = {
+    "whatsapp": "a WhatsApp Business number (Cloud API)",
+    "telegram": "a Telegram bot",
+    "slack": "a Slack workspace",
+    "webhook": "a system of your own, over signed HTTP",
+}
+
+
+def _option(command: argparse.ArgumentParser, setting: Setting) -> None:
+    option = "--" + setting.name.replace("_", "-")
+    if setting.flag:
+        command.add_argument(option, action="store_true", help=setting.help)
+        return
+    text = setting.help + ("; `-` reads it from standard input" if setting.secret else "")
+    command.add_argument(option, required=setting.required and setting.made is None, help=text)
 
 
 async def add_web(context: Context, args: argparse.Namespace) -> None:
@@ -129,46 +165,108 @@ def _field(value: str) -> ExtraField:
     return ExtraField(name, label.strip(), required)
 
 
-async def add_whatsapp(context: Context, args: argparse.Namespace) -> None:
+async def add_account(context: Context, args: argparse.Namespace) -> None:
+    """Connect an account of a provider's: its settings are the adapter's own."""
     await context.store.directory.tenant(args.tenant)
-    if not args.phone_number_id.isdigit():
-        raise Invalid(
-            "--phone-number-id", "digits only: the id from the app's dashboard, not the phone number"
-        )
-    if not args.waba_id.isdigit():
-        raise Invalid("--waba-id", "digits only: the WhatsApp Business account's id")
-    values = {
-        "access_token": secret(args.access_token, "--access-token"),
-        "app_secret": secret(args.app_secret, "--app-secret"),
-        "verify_token": secret(args.verify_token, "--verify-token") or secrets.token_urlsafe(24),
-    }
-    if empty := [n for n, v in values.items() if not (v or "").strip()]:
-        raise Invalid(
-            "--" + empty[0].replace("_", "-"), "not empty: a channel without its secret can't be activated"
-        )
+    config, secret_values = _given(args, args.kind)
+    for setting in registry.SETTINGS[args.kind]:
+        kept = secret_values if setting.secret else config
+        if setting.made is not None and setting.name not in kept:
+            kept[setting.name] = setting.made()
     identifier = "ch_" + secrets.token_hex(8)
-    config = {"waba_id": args.waba_id} | ({"api_version": args.api_version} if args.api_version else {})
-    channel = Channel(
+    draft = Channel(
         identifier,
         args.tenant,
-        "whatsapp",
-        args.phone_number_id,
-        args.name or f"WhatsApp {args.phone_number_id}",
+        args.kind,
+        "",
+        args.name or "",
         system_clock(),
         config=config,
-        secrets={n: (v or "").strip() for n, v in values.items()},
+        secrets=secret_values,
+    )
+    webhook, found = await _connected(context, draft)
+    channel = replace(
+        draft,
+        account=found.account,
+        name=args.name or found.name,
+        config=found.config,
+        secrets=found.secrets,
     )
     await context.store.directory.add_channel(channel)
-    webhook = f"{context.settings.public_url}/webhooks/whatsapp/{identifier}"
-    context.show(
-        {"id": identifier, "kind": "whatsapp", "webhook": webhook, "verify_token": values["verify_token"]},
-        lambda: [
-            f"Connected as {identifier}. In your app's dashboard, WhatsApp > Configuration, enter:",
-            f"  Callback URL   {webhook}",
-            f"  Verify token   {values['verify_token']}",
-            "and subscribe to the field `messages`.",
-        ],
-    )
+    shown = {"id": identifier, "kind": args.kind, "account": found.account, "webhook": webhook}
+    if "verify_token" in found.secrets:
+        shown["verify_token"] = found.secrets["verify_token"]
+    context.show(shown, lambda: [f"Connected {channel.name} as {identifier}.", *found.steps])
+
+
+async def _connected(context: Context, draft: Channel) -> tuple[str, Connected]:
+    """Set the account up at its provider: the webhook's address, and what it came to. Raises Invalid and Failed."""
+    async with _adapters(context) as adapters:
+        adapter = adapters[draft.kind]
+        webhook = registry.webhook_address(adapter, context.settings.public_url, draft.id)
+        try:
+            return webhook, await adapter.connect(draft, webhook)
+        except Invalid as error:
+            raise Invalid("--" + error.field.replace("_", "-"), error.expected) from None
+        except SendError as error:
+            raise Failed(f"the account can't be used: {error}") from None
+
+
+async def connect_again(context: Context, args: argparse.Namespace) -> None:
+    channel = await _channel(context, args.channel)
+    if channel.kind == "web":
+        raise Failed("a web site needs no setting up: put its tag on your pages")
+    await _set_up(context, channel)
+    context.show({"id": channel.id, "account": channel.account}, lambda: [f"{channel.id} is set up again."])
+
+
+async def _set_up(context: Context, channel: Channel) -> None:
+    """Connect again with the settings as they are given, and keep them. Raises Failed for another account's."""
+    _, found = await _connected(context, channel)
+    if found.account != channel.account:
+        raise Failed(
+            f"these are another account's ({found.account}): add it with `channel add {channel.kind}`"
+        )
+    await context.store.directory.keep(channel, found.secrets, found.config)
+
+
+def _given(args: argparse.Namespace, kind: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Config and secrets that were given on the command line. Raises Invalid for an empty one."""
+    config: dict[str, Any] = {}
+    sealed: dict[str, str] = {}
+    for setting in registry.SETTINGS[kind]:
+        option = "--" + setting.name.replace("_", "-")
+        value = getattr(args, setting.name)
+        if setting.flag:
+            if value:
+                config[setting.name] = True
+            continue
+        if value is None:
+            continue
+        value = (secret(value, option) if setting.secret else value) or ""
+        if not value.strip():
+            hint = ": a channel without its secret can't be activated" if setting.secret else ""
+            raise Invalid(option, f"not empty{hint}")
+        (sealed if setting.secret else config)[setting.name] = value.strip()
+    return config, sealed
+
+
+@asynccontextmanager
+async def _adapters(context: Context) -> AsyncIterator[Mapping[str, WebhookAdapter]]:
+    store = context.store
+    # A cookie jar that keeps nothing, as in the gateway itself.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        built = registry.build(
+            context.settings,
+            session,
+            (b"",),
+            system_clock,
+            store.files,
+            store.directory.keep,
+            lambda *_: "",
+            store.access.use_ticket,
+        )
+        yield built.webhooks
 
 
 async def list_channels(context: Context, args: argparse.Namespace) -> None:
@@ -193,7 +291,7 @@ async def list_channels(context: Context, args: argparse.Namespace) -> None:
 
 async def set_state(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
-    missing = [n for n in registry.SECRETS[channel.kind] if not channel.secrets.get(n)]
+    missing = registry.lacking(channel.kind, channel.secrets)
     if args.state == "active" and missing:
         raise Failed(
             f"{channel.id} lacks {', '.join(missing)}: give them with `channel set {channel.id} --help`"
@@ -206,39 +304,75 @@ async def set_state(context: Context, args: argparse.Namespace) -> None:
 
 async def set_channel(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
-    given = {n: secret(getattr(args, n), "--" + n.replace("_", "-")) for n in registry.SECRETS["whatsapp"]}
-    changed = {n: v.strip() for n, v in given.items() if v is not None}
-    if changed and channel.kind != "whatsapp":
+    own = {s.name for s in registry.SETTINGS.get(channel.kind, ())}
+    others = {s.name for settings in registry.SETTINGS.values() for s in settings} - own
+    if strange := [n for n in sorted(others) if getattr(args, n)]:
         raise Invalid(
-            "--" + next(iter(changed)).replace("_", "-"), f"nothing: a {channel.kind} channel has no secrets"
+            "--" + strange[0].replace("_", "-"), f"nothing: a {channel.kind} channel has no such setting"
         )
     if args.origin and channel.kind != "web":
         raise Invalid("--origin", f"nothing: a {channel.kind} channel has no origins")
-    if not changed and not args.origin:
+    config, sealed = _given(args, channel.kind) if own else ({}, {})
+    settings: dict[str, Any] = {}
+    if args.origin:
+        settings["origins"] = [_origin(o, "--origin") for o in args.origin]
+    if args.name:
+        settings["name"] = args.name
+    if not (settings or sealed or config):
         raise Invalid("channel set", "at least one option; see --help")
-    if empty := [n for n, v in changed.items() if not v]:
-        raise Invalid("--" + empty[0].replace("_", "-"), "not empty")
-    settings = {"origins": [_origin(o, "--origin") for o in args.origin]} if args.origin else None
-    await context.store.directory.set_channel(channel, secrets=changed, settings=settings)
-    names = [*changed, *(["origins"] if args.origin else [])]
+    if sealed or config:
+        changed = replace(channel, config={**channel.config, **config}, secrets={**channel.secrets, **sealed})
+        await _set_up(context, changed)
+    if settings:
+        await context.store.directory.set_channel(channel, settings=settings)
+    names = [*sealed, *config, *settings]
     context.show({"id": channel.id, "changed": names}, lambda: [f"{channel.id}: changed {', '.join(names)}."])
 
 
+async def list_events(context: Context, args: argparse.Namespace) -> None:
+    channel = await _channel(context, args.channel)
+    events = await context.store.of(channel.tenant).events.latest(channel.id, 100)
+    rows = [{"at": e.at, "name": e.name, "warning": e.warning, "text": e.text} for e in events]
+    context.table(rows, ("at", "name", "text"), "Nothing was told about this account yet.")
+
+
 async def check_channel(context: Context, args: argparse.Namespace) -> None:
-    """Whether the provider accepts our settings; exit 1 with the provider's reason when it does not."""
+    """Everything that can be wrong, a line each; exit 1 when something is."""
     channel = await _channel(context, args.channel)
     if channel.kind == "web":
-        context.show({"id": channel.id, "ok": True}, lambda: [f"ok  origins: {', '.join(channel.origins)}"])
-        return
-    async with aiohttp.ClientSession() as session:
-        adapters = registry.build(context.settings, session, (b"",), system_clock).webhooks
-        try:
-            found = await adapters[channel.kind].check(channel)
-        except SendError as error:
-            raise Failed(f"{channel.id}: {error}") from None
+        findings: Sequence[Finding] = [Finding("origins", True, ", ".join(channel.origins))]
+    else:
+        async with _adapters(context) as adapters:
+            adapter = adapters[channel.kind]
+            webhook = registry.webhook_address(adapter, context.settings.public_url, channel.id)
+            findings = await adapter.check(channel, webhook)
+    if channel.state != "active":
+        fix = f"when all else is green: `channel enable {channel.id}`"
+        findings = [*findings, Finding("state", False, "the channel is disabled", fix)]
+    wrong = [f for f in findings if f.ok is False]
     context.show(
-        {"id": channel.id, "ok": True, "account": found}, lambda: [f"ok  {channel.kind} answers: {found}"]
+        {"id": channel.id, "ok": not wrong, "findings": [asdict(f) for f in findings]},
+        lambda: [line for f in findings for line in _told(f)],
     )
+    if wrong:
+        raise Failed(f"{channel.id}: {len(wrong)} of {len(findings)} not as it should be")
+
+
+def _told(finding: Finding) -> list[str]:
+    mark = {True: "ok ", False: "BAD", None: " ? "}[finding.ok]
+    if sys.stdout.isatty():
+        color = {True: 32, False: 31, None: 33}[finding.ok]
+        mark = f"\x1b[{color}m{mark}\x1b[0m"
+    lines = [f"{mark}  {finding.name}: {finding.text}"]
+    return [*lines, f"       fix: {finding.fix}"] if finding.fix and not finding.ok else lines
+
+
+async def show_rendering(context: Context, args: argparse.Namespace) -> None:
+    table = rendering.table(registry.CAPABILITIES)
+    if args.markdown:
+        context.show({"rows": rendering.as_rows(table)}, lambda: rendering.markdown(table))
+        return
+    context.table(rendering.as_rows(table), ("kind", *registry.CAPABILITIES), "")
 
 
 async def _channel(context: Context, channel: str) -> Channel:

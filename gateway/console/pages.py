@@ -4,7 +4,7 @@ A session is an opaque cookie and a row in the store, so it can be ended. Signin
 that follows the link uses nothing up.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from gateway.model.content import plain_text
+from gateway.files import FileLinks
+from gateway.model.content import Album, Content, Edit, Media, plain_text
 from gateway.model.ports import Clock
 from gateway.store import Store
 from gateway.store.access import Session
@@ -26,7 +27,8 @@ Page = Callable[[web.Request, Session], Awaitable[web.Response]]
 
 
 class Console:
-    def __init__(self, store: Store, clock: Clock, secure: bool) -> None:
+    def __init__(self, store: Store, clock: Clock, secure: bool, links: FileLinks) -> None:
+        self._links = links
         self._store = store
         self._clock = clock
         self._secure = secure
@@ -37,6 +39,8 @@ class Console:
         )
         self._templates.filters["text"] = plain_text
         self._templates.filters["moment"] = _moment
+        self._templates.filters["media"] = _media
+        self._templates.filters["size"] = _size
         self._css = files("gateway.console").joinpath("static/console.css").read_text(encoding="utf-8")
 
     def routes(self) -> list[web.RouteDef]:
@@ -84,9 +88,23 @@ class Console:
             "conversation": conversation,
             "channel": channel,
             "page": page,
+            "files": await self._files(session.tenant, [m.content for m in page.messages]),
             "here": "",
         }
         return self._render("conversation.html", values)
+
+    async def _files(self, tenant: str, contents: Sequence[Content]) -> dict[str, dict[str, Any]]:
+        """By id, the files of these messages: their records and where to fetch them."""
+        media = [m for c in contents for m in _media(c)]
+        found = await self._store.of(tenant).files.some([m.file for m in media if m.file])
+        return {
+            i: {
+                "file": f,
+                "url": self._links.of(tenant, i) if f.state == "ready" else None,
+                "thumbnail": self._links.of(tenant, i, "thumbnail") if f.thumbnail else None,
+            }
+            for i, f in found.items()
+        }
 
     async def leads(self, request: web.Request, session: Session) -> web.Response:
         found = await self._store.of(session.tenant).conversations.leads(
@@ -145,6 +163,16 @@ class Console:
                 "Referrer-Policy": "same-origin",
             },
         )
+
+
+def _media(content: Content) -> Sequence[Media]:
+    """The files that a message carries."""
+    inner = content.content if isinstance(content, Edit) else content
+    return inner.items if isinstance(inner, Album) else (inner,) if isinstance(inner, Media) else ()
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{max(1, size // 1024)} kB"
 
 
 def _same_origin(request: web.Request) -> bool:

@@ -1,17 +1,36 @@
-"""What a channel can show, in data, and how a message degrades to it."""
+"""What a channel can show, in data; `channels.degrade` says what happens to the rest."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.model.content import MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRule:
+    """What files of a kind a channel takes. `mimes` empty: any. `caption` in characters; zero: none with the file."""
+
+    most_bytes: int
+    mimes: frozenset[str] = frozenset()
+    caption: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """Zero means: not at all. Lengths are in characters as the provider counts them."""
+    """Zero or empty means: not at all. Lengths are in characters as the provider counts them."""
 
     text_length: int
+    kinds: frozenset[str] = frozenset()
+    """Kinds of content (their `type`) that it carries by itself, besides those that have a limit of their own here."""
+    requests: frozenset[str] = frozenset()
+    """What a `Request` may ask for with a button."""
+    media: Mapping[MediaKind, MediaRule] = field(default_factory=dict)
+    album: int = 0
+    """Most files of one album."""
     buttons: int = 0
     button_length: int = 0
     button_text_length: int = 0
-    """Longest text that buttons can go with."""
+    """Longest text that buttons can go with; also a link's, a request's and a flow's."""
     list_rows: int = 0
     row_length: int = 0
     forms: bool = False

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from gateway.model.markup import bare
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -21,23 +23,44 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """What was said. `markup`: the text is in the neutral markup (gateway.model.markup), else it is plain: what a
+    customer types never becomes formatting or a link by itself."""
+
     text: str
     sources: tuple[Source, ...] = ()
+    markup: bool = False
     type: Literal["text"] = "text"
+
+
+MediaKind = Literal["image", "video", "audio", "voice", "document", "sticker"]
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file. `media_id` is the provider's id; `url` is an address that we may hand out."""
+    """A file. `file` is its id in our own store; `media_id` is the provider's id, `url` an address that anybody may
+    fetch. `size` is in bytes, `seconds` is how long it plays. `mime` and `name` are what the sender claims."""
 
-    media: Literal["image", "video", "audio", "voice", "document", "sticker"]
+    media: MediaKind
     mime: str = ""
     media_id: str | None = None
     url: str | None = None
+    file: str | None = None
     name: str | None = None
     caption: str | None = None
+    markup: bool = False
     size: int | None = None
+    seconds: int | None = None
+    width: int | None = None
+    height: int | None = None
     type: Literal["media"] = "media"
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """Several files that were sent as one message, in order."""
+
+    items: tuple[Media, ...]
+    type: Literal["album"] = "album"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +74,13 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class SharedContact:
+    """`own`: the channel vouches that it is the sender's own (Telegram's contact button, WhatsApp's)."""
+
     name: str
     phones: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
+    organisation: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,7 @@ class Buttons:
     text: str
     choices: tuple[Choice, ...]
     sources: tuple[Source, ...] = ()
+    markup: bool = False
     type: Literal["buttons"] = "buttons"
 
 
@@ -86,7 +114,30 @@ class ListMenu:
     text: str
     button: str
     choices: tuple[Choice, ...]
+    markup: bool = False
     type: Literal["list"] = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A text with one button that opens an address."""
+
+    text: str
+    title: str
+    url: str
+    markup: bool = False
+    type: Literal["link"] = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A text with a button by which the customer shares their location or their phone number."""
+
+    text: str
+    wants: Literal["location", "phone"]
+    button: str = ""
+    markup: bool = False
+    type: Literal["request"] = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +167,41 @@ class Template:
     language: str
     components: tuple[dict[str, Any], ...] = ()
     type: Literal["template"] = "template"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A WhatsApp Flow: a form that the business built with Meta, opened by a button. What the customer fills in comes
+    back as a `FormReply`."""
+
+    text: str
+    button: str
+    flow: str
+    token: str = ""
+    screen: str | None = None
+    data: dict[str, Any] | None = None
+    draft: bool = False
+    type: Literal["flow"] = "flow"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """`price` is for one piece, in the currency's main unit, as the provider wrote it."""
+
+    product: str
+    quantity: int
+    price: str = ""
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a customer put into the cart of a WhatsApp catalogue."""
+
+    catalog: str
+    items: tuple[OrderItem, ...]
+    text: str = ""
+    type: Literal["order"] = "order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +239,16 @@ class FormReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the channel's own menu: `start`, `help`, `stop`, `human`, `language` or another, without its slash.
+    `argument` is the rest of the line."""
+
+    name: str
+    argument: str = ""
+    type: Literal["command"] = "command"
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """Something that happened rather than was said: `event` is a stable name, `text` is for people."""
 
@@ -172,18 +268,47 @@ class Unsupported:
     type: Literal["unsupported"] = "unsupported"
 
 
+Editable = Annotated[Text | Media | Location | Buttons, Field(discriminator="type")]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An earlier message says something else now. `to` is the message: in what comes in the provider's id, in what goes
+    out our own."""
+
+    to: str
+    content: Editable
+    type: Literal["edit"] = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """An earlier message was taken back. `to` as in `Edit`."""
+
+    to: str
+    type: Literal["deleted"] = "deleted"
+
+
 Content = (
     Text
     | Media
+    | Album
     | Location
     | Contacts
     | Buttons
     | ListMenu
+    | Link
+    | Request
     | Reply
     | Reaction
     | Template
+    | Flow
+    | Order
     | Form
     | FormReply
+    | Command
+    | Edit
+    | Deleted
     | System
     | Unsupported
 )
@@ -198,6 +323,8 @@ def to_doc(content: Content) -> dict[str, Any]:
     """The content as a JSON-ready document; fields at their default are left out, `type` never is."""
     doc: dict[str, Any] = _adapter.dump_python(content, mode="json", exclude_defaults=True)
     doc["type"] = content.type
+    if isinstance(content, Edit):
+        doc["content"]["type"] = content.content.type
     return doc
 
 
@@ -209,12 +336,30 @@ def from_doc(doc: Any) -> Content:
 def plain_text(content: Content) -> str:
     """What a person would read out: for the brain, for lists of conversations, for logs of a test."""
     match content:
-        case Text(text=text) | Buttons(text=text) | ListMenu(text=text) | Form(text=text):
+        case Text(text=text, markup=markup) | Buttons(text=text, markup=markup):
+            return bare(text) if markup else text
+        case (
+            ListMenu(text=text, markup=markup)
+            | Link(text=text, markup=markup)
+            | Request(text=text, markup=markup)
+        ):
+            return bare(text) if markup else text
+        case Form(text=text) | Flow(text=text):
             return text
         case Reply(title=title):
             return title
         case Media(caption=caption, name=name, media=media):
             return caption or name or media
+        case Album(items=items):
+            return next((m.caption for m in items if m.caption), None) or f"{len(items)} files"
+        case Order(items=items, text=text):
+            return text or ", ".join(f"{i.quantity} x {i.product}" for i in items)
+        case Command(name=name, argument=argument):
+            return f"/{name} {argument}".strip()
+        case Edit(content=changed):
+            return plain_text(changed)
+        case Deleted():
+            return "deleted"
         case Location(name=name, address=address):
             return name or address or "location"
         case Contacts(contacts=contacts):

@@ -61,11 +61,19 @@ class Conversation:
     open: bool = True
     name: str | None = None
     language: str | None = None
+    chosen: str | None = None
+    """The language that the customer asked for; it stays whatever their app says."""
     turn: str | None = None
     last_in: datetime | None = None
     last_at: datetime | None = None
     preview: str = ""
     pending: Pending | None = None
+    blocked: bool = False
+    """The customer can't be reached until they write again: they blocked us, or left."""
+    stopped: bool = False
+    """The customer asked not to be written to: the bot is silent until they start again."""
+    merged_into: str | None = None
+    """The same person's other conversation, which goes on in its place."""
     lead: Mapping[str, Any] = field(default_factory=dict)
 
 

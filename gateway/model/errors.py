@@ -5,7 +5,7 @@ ParleyError
 │   ├── NotAuthentic            401: the signature, token or secret does not fit; says nothing more
 │   ├── NotForUs                400: authentic, but not this service's
 │   └── Unavailable             503: could not be stored now; the provider tries again
-├── SendError                   an outgoing message was not accepted; carries the decision
+├── SendError                   a call to a provider did not succeed; carries the decision
 ├── StoreError                  the database refused a call; says which, never what was in it
 ├── NotFound                    an id that does not exist, or is another tenant's
 ├── Conflict                    somebody else changed it first, or it is there already
@@ -38,7 +38,7 @@ class Unavailable(Inbound):
 
 @dataclass
 class SendError(ParleyError):
-    """A send that did not succeed, with what to do about it.
+    """A call to a provider (a send, a fetched or uploaded file, a check) that did not succeed, with what to do about it.
 
     `code` is the provider's, prefixed with the channel's kind (`whatsapp:131047`), and can be looked up in
     the channel's README. `outcome` is `refused` when the provider certainly did not take the message, and
@@ -52,6 +52,10 @@ class SendError(ParleyError):
     outcome: Literal["refused", "unknown"] = "refused"
     opt_out: bool = False
     disable_channel: bool = False
+    blocked: bool = False
+    """The recipient can't be reached any more until they write again: they blocked us, or are gone."""
+    moved: str | None = None
+    """The recipient has another address now; sent there, the message may be taken."""
     most_attempts: int | None = None
     """How often to try in all, where the message's age is not to decide."""
 

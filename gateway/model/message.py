@@ -2,13 +2,20 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Final, Literal
 
 from gateway.model.content import Content
 from gateway.model.conversation import Identity
+
+ANNOUNCES: Final[Mapping[str, Any]] = {"announces": "queue"}
+"""`extra` of a bot's message that tells the customer that a person will answer."""
+
+_OURS: Final = re.compile(r"m_[a-z2-7]{24}", re.ASCII)
 
 Direction = Literal["in", "out"]
 Author = Literal["customer", "bot", "agent"]
@@ -61,6 +68,8 @@ class Sender:
     name: str | None = None
     phone: str | None = None
     language: str | None = None
+    aliases: tuple[Identity, ...] = ()
+    """Other identities of the same person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,13 @@ class Message:
     sender: Sender | None = None
     client_id: str | None = None
     """The widget's own id for what it sent, so that it knows its message again."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """See `gateway.model.ports.InboundMessage`."""
+    edited: datetime | None = None
+    """When its author changed it; `content` is what it says now, `original` what it said first."""
+    original: Content | None = None
+    deleted: datetime | None = None
+    """When its author took it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,11 @@ def stable_id(prefix: str, *parts: str) -> str:
     return f"{prefix}_{base64.b32encode(digest[:15]).decode().lower()}"
 
 
+def is_message_id(text: str) -> bool:
+    """Whether it is an id of ours rather than a provider's."""
+    return _OURS.fullmatch(text) is not None
+
+
 def message_id(channel: str, provider_id: str) -> str:
     """An incoming message's id: what makes `(channel, provider id)` unique is this id itself."""
     return stable_id("m", channel, provider_id)
@@ -137,6 +158,11 @@ def outgoing_id(turn: str, part: int) -> str:
 def conversation_id(channel: str, identity: str) -> str:
     """One contact on one channel has one conversation, and everyone can compute its id without asking."""
     return stable_id("cv", channel, identity)
+
+
+def file_id(message: str, part: str) -> str:
+    """The id of a file that a message carries: known before the file is fetched, and the same each time."""
+    return stable_id("f", message, part)
 
 
 def contact_id(tenant: str, kind: str, account: str, identity: str) -> str:

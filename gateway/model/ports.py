@@ -4,10 +4,11 @@ Everything here is a Protocol or a plain value. The store, the channels and the 
 core is given them by `gateway.bootstrap`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content, Source
@@ -26,9 +27,14 @@ Clock = Callable[[], datetime]
 class InboundMessage:
     """One message as a channel's parser reads it, before it belongs to a conversation.
 
-    `provider_id` makes it unique within the channel. `identity` is the sender; `address` is what to send
-    an answer to. `aliases` are other identities of the same person named by the same payload. `silent` is
-    stored and shown but starts no answer (a reaction, a system note).
+    `provider_id` makes it unique within the channel. `identity` is the customer; `address` is what to send
+    an answer to. `place` is a group or a thread where several people speak and which is one conversation, whoever
+    speaks. `aliases` are other identities of the same customer (or, with a place, of the place) named by the same payload.
+    `silent` is stored and shown but starts no answer (a reaction, a system note). Parts of one `album` are stored as one message.
+    `author` "agent": a person of the business said it, in the provider's own app. `past`: it was said before the
+    channel was connected to us, and changes nothing but the record. `extra` is what else the provider told, JSON-ready:
+    `forwarded` (true), `referral` (the ad or link that led here), `start` (a deep link's payload), `callback` (what has to
+    be acknowledged), `topic`, `thread`, `group` (names of places).
     """
 
     provider_id: str
@@ -38,30 +44,56 @@ class InboundMessage:
     content: Content
     name: str | None = None
     phone: str | None = None
+    place: Identity | None = None
     aliases: tuple[Identity, ...] = ()
     reply_to: str | None = None
     language: str | None = None
     silent: bool = False
+    album: str | None = None
+    author: Literal["customer", "agent"] = "customer"
+    past: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvent:
+    """Something about the account itself: a template was paused, the number's quality fell, the app was removed.
+
+    `id` makes it unique within the channel. `text` is a sentence for the owner. `disable` ends the channel: its
+    credentials are gone.
+    """
+
+    id: str
+    name: str
+    at: datetime
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    warning: bool = False
+    disable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """Everything one request body holds for one channel, in its order.
 
-    `ignored` names what is known and deliberately without effect, for the log.
+    `ignored` names what is known and deliberately without effect, for the log. `answer` is a JSON text that the
+    provider wants as the body of our 200.
     """
 
     messages: tuple[InboundMessage, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    events: tuple[ChannelEvent, ...] = ()
     ignored: tuple[str, ...] = ()
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message for one recipient, already degraded to what the channel can show.
 
-    `id` is our own, to be echoed by the provider where it can. `reply_to` is the provider's id of the
-    message that this one quotes. `seq` and `at` are the message's place and time in the conversation.
+    `id` is our own, to be echoed by the provider where it can. `reply_to`, and the `to` of a Reaction, an Edit or a
+    Deleted, is the provider's id of the message meant. `seq` and `at` are the message's place and time in the
+    conversation.
     """
 
     id: str
@@ -81,20 +113,101 @@ class Sent:
     provider_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file of our own store. `read` gives its bytes in parts of at most 256 kB, from the start each time."""
+
+    id: str
+    name: str
+    mime: str
+    size: int
+    read: Callable[[], AsyncIterator[bytes]]
+
+
+class Files(Protocol):
+    """A tenant's stored files, as an adapter needs them to send one."""
+
+    async def open(self, tenant: str, file: str) -> OpenFile:
+        """Raises NotFound, and SendError(retryable) while it is still being fetched."""
+
+    async def uploaded(self, tenant: str, file: str, channel: str) -> str | None:
+        """The provider's id of a file that was uploaded to this channel before and is still good."""
+
+    async def remember(self, tenant: str, file: str, channel: str, provider_id: str, until: datetime) -> None:
+        """Keep the provider's id of an uploaded file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A provider's file on its way to us. `mime`, `size` and `name` are what the provider says, if it does."""
+
+    chunks: AsyncIterator[bytes]
+    mime: str = ""
+    size: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a person has to give to connect an account: an option of `channel add KIND` and `channel set`.
+
+    `name` as in Python; a secret is sealed and never shown. `made` makes a value where none was given. A `flag` is
+    an option without a value ("true" in the config).
+    """
+
+    name: str
+    help: str
+    secret: bool = False
+    required: bool = True
+    flag: bool = False
+    made: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An account that can be connected: what the provider calls it, what to keep, and what is left for the person."""
+
+    account: str
+    name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a check. `ok` None: could not be told. `fix` says what to do, exactly."""
+
+    name: str
+    ok: bool | None
+    text: str
+    fix: str = ""
+
+
+Keep = Callable[[Channel, Mapping[str, str], Mapping[str, Any]], Awaitable[None]]
+"""Write changed secrets and config of a channel (a rotated token)."""
+
+
+Claim = Callable[[str, datetime], Awaitable[bool]]
+"""Whether this process is the first of all to take a name, until the time given."""
+
+FileLink = Callable[[str, str, Literal["file", "thumbnail"]], str]
+"""A path on our own host for a tenant's file that holds for some hours, for whoever has it."""
+
+
 class Adapter(Protocol):
-    """A channel kind. Pure but for `send` and `mark_read`; knows nothing of the server or the store."""
+    """A channel kind. Pure but for what talks to the provider; knows nothing of the server or the store."""
 
     kind: ChannelKind
     capabilities: Capabilities
-    secret_names: tuple[str, ...]
-    """Secrets without which a channel of this kind can't be activated."""
+    settings: tuple[Setting, ...]
 
     async def send(self, channel: Channel, message: Outgoing) -> Sent:
         """Hand one message to the provider. Raises SendError, and nothing else for a provider's fault."""
 
-    async def mark_read(self, channel: Channel, conversation: str, provider_id: str, typing: bool) -> None:
-        """Show the customer that their message was seen (and that an answer is coming). Best effort: SendError
-        at the worst."""
+    async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
+        """Show the customer that their message was seen (and that an answer is coming), and acknowledge a pressed button
+        where the provider wants that. Best effort: SendError at the worst."""
 
 
 class WebhookAdapter(Adapter, Protocol):
@@ -103,8 +216,18 @@ class WebhookAdapter(Adapter, Protocol):
     signature_header: str
     """The header without which a body is refused unread."""
 
+    signing_secret: str
+    """The name of the secret that a body is verified with."""
+
+    paths: tuple[str, ...]
+    """Where it is called, under `/webhooks/<kind>`: with `{channel}`, or app-wide."""
+
     def accounts(self, body: bytes) -> Sequence[str]:
-        """Accounts that an authentic app-wide body speaks of. Raises NotForUs."""
+        """Accounts that an authentic app-wide body speaks of; `<name>:<id>` means every channel whose config has that
+        `<name>_id`. Raises NotForUs."""
+
+    def greeting(self, body: bytes) -> str | None:
+        """What to answer an authentic app-wide body that only asks whether we are here; None for any other."""
 
     def verify(self, secret: str, headers: Mapping[str, str], body: bytes) -> None:
         """Check the signature over the raw bytes, in constant time. Raises NotAuthentic. Header names are
@@ -117,8 +240,40 @@ class WebhookAdapter(Adapter, Protocol):
     def challenge(self, verify_token: str, query: Mapping[str, str]) -> str:
         """The answer to the provider's verification request. Raises NotAuthentic."""
 
-    async def check(self, channel: Channel) -> str:
-        """Ask the provider whether the channel's settings work: the account as it calls it. Raises SendError."""
+    async def connect(self, channel: Channel, webhook: str) -> Connected:
+        """Make the account ready to use. `channel` is a draft: its config and secrets are what the person gave;
+        `webhook` is the address that the provider is to call. Raises Invalid (named after the setting) and SendError.
+        Calling it again mends what the provider has forgotten."""
+
+    async def check(self, channel: Channel, webhook: str) -> Sequence[Finding]:
+        """The doctor: ask the provider about everything that can be wrong. Never raises for a provider's answer."""
+
+    def fetch(self, channel: Channel, media_id: str) -> AbstractAsyncContextManager[Download]:
+        """A file that a customer sent, from the provider's own hosts only. Entering and reading raise SendError;
+        `retryable` false means that it is gone for good."""
+
+
+Take = Callable[[bytes], Awaitable[str | None]]
+"""Take one body as if it had come as a verified webhook; returns the answer that the provider wants. Raises
+Unavailable when it could not be stored: then it must not be confirmed to the provider."""
+
+
+class Puller(Protocol):
+    """An adapter that can also fetch what is new itself, for a machine without a public address."""
+
+    @property
+    def pulls_app(self) -> bool:
+        """Whether the operator's app is to be read, for all its accounts at once."""
+
+    async def pull_app(self, take: Take) -> None:
+        """As `pull`, for the app: `take` finds the channels that a body speaks of."""
+
+    def pulls(self, channel: Channel) -> bool:
+        """Whether this channel is to be read this way."""
+
+    async def pull(self, channel: Channel, take: Take) -> None:
+        """Read until cancelled. Confirms to the provider only what `take` has taken. Raises SendError when the
+        provider refuses; it is called again then, after a pause."""
 
 
 # Brain ---------------------------------------------------------------------------------------------------
@@ -242,8 +397,8 @@ Handler = Callable[[Key], Awaitable[None]]
 class Work(Protocol):
     """The hint queue. A hint may be lost, doubled or late; the sweeper makes it again."""
 
-    def poke(self, key: Key) -> None:
-        """Say that there is work. Never blocks, never raises."""
+    def poke(self, key: Key, after: float = 0) -> None:
+        """Say that there is work, or will be `after` so many seconds. Never blocks, never raises."""
 
     async def run(self, handler: Handler) -> None:
         """Call the handler for each poked key, one at a time a key, until cancelled."""

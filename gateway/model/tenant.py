@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-ChannelKind = Literal["whatsapp", "telegram", "slack", "web"]
+ChannelKind = Literal["whatsapp", "telegram", "slack", "web", "webhook"]
 ChannelState = Literal["active", "disabled"]
 
 

@@ -30,3 +30,65 @@ def broken(language: str | None) -> str:
 
 def _in(texts: Mapping[str, str], language: str | None) -> str:
     return texts.get((language or "en").split("-")[0].lower(), texts["en"])
+
+
+LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    "en": ("english",),
+    "es": ("español", "espanol", "spanish"),
+    "pt": ("português", "portugues", "portuguese"),
+    "ar": ("العربية", "arabic", "عربي"),
+}
+"""The languages that the core speaks, each with the names that a person may call it."""
+
+_TOLD: Mapping[str, Mapping[str, str]] = {
+    "greeting": {
+        "en": "Hello! This is {business}. Ask me anything; /human brings a person.",
+        "es": "¡Hola! Somos {business}. Pregúnteme lo que quiera; con /human le atiende una persona.",
+        "pt": "Olá! Somos {business}. Pergunte o que quiser; com /human fala com uma pessoa.",
+        "ar": "مرحبًا! معك {business}. اسأل ما تشاء؛ واكتب ‎/human للتحدث مع شخص.",
+    },
+    "help": {
+        "en": "Write your question, and I answer from our own documents.\n"
+        "/human - talk to a person\n/language - choose the language\n/stop - no more messages",
+        "es": "Escriba su pregunta y respondo con nuestros documentos.\n"
+        "/human - hablar con una persona\n/language - elegir el idioma\n/stop - no recibir más mensajes",
+        "pt": "Escreva a sua pergunta e respondo com os nossos documentos.\n"
+        "/human - falar com uma pessoa\n/language - escolher o idioma\n/stop - não receber mais mensagens",
+        "ar": "اكتب سؤالك وسأجيب من مستنداتنا.\n‎/human - التحدث مع شخص\n‎/language - اختيار اللغة\n‎/stop - إيقاف الرسائل",
+    },
+    "form": {
+        "en": "Thank you, we have it.",
+        "es": "Gracias, lo hemos recibido.",
+        "pt": "Obrigado, recebemos.",
+        "ar": "شكرًا لك، لقد استلمناه.",
+    },
+    "stopped": {
+        "en": "You won't get any more messages from me. /start brings me back.",
+        "es": "No le enviaré más mensajes. Con /start vuelvo.",
+        "pt": "Não lhe enviarei mais mensagens. Com /start volto.",
+        "ar": "لن أرسل إليك أي رسائل أخرى. اكتب ‎/start لأعود.",
+    },
+    "human": {
+        "en": "I've told our team. A person will answer you here.",
+        "es": "He avisado a nuestro equipo. Una persona le responderá aquí.",
+        "pt": "Avisei a nossa equipa. Uma pessoa vai responder-lhe aqui.",
+        "ar": "أبلغتُ فريقنا. سيجيبك شخص هنا.",
+    },
+    "language": {
+        "en": "I'll speak English with you.",
+        "es": "Hablaré con usted en español.",
+        "pt": "Vou falar consigo em português.",
+        "ar": "سأتحدث معك بالعربية.",
+    },
+    "languages": {
+        "en": "Which language shall I speak?",
+        "es": "¿En qué idioma le hablo?",
+        "pt": "Em que idioma devo falar?",
+        "ar": "بأي لغة أتحدث معك؟",
+    },
+}
+
+
+def told(what: str, language: str | None) -> str:
+    """One of the core's own lines, in the language or in English."""
+    return _in(_TOLD[what], language)

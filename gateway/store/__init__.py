@@ -8,10 +8,13 @@ from gateway.store.access import Access
 from gateway.store.conversations import Conversations
 from gateway.store.database import Database, guarded
 from gateway.store.directory import Directory
+from gateway.store.events import Events
+from gateway.store.files import AllFiles, Files
 from gateway.store.group import GroupedInserts
 from gateway.store.knowledge import Knowledge
 from gateway.store.messages import Messages
 from gateway.store.open_work import OpenWork
+from gateway.store.people import People
 from gateway.store.vault import Vault
 
 
@@ -22,6 +25,8 @@ class TenantStore:
     tenant: str
     messages: Messages
     conversations: Conversations
+    files: Files
+    events: Events
 
 
 class Store:
@@ -32,13 +37,21 @@ class Store:
         self.directory = Directory(db, vault, clock)
         self.access = Access(db)
         self.open_work = OpenWork(db)
+        self.people = People(db)
+        self.files = AllFiles(db, clock)
 
     @cached_property
     def knowledge(self) -> Knowledge:
         return Knowledge(self._db, self.directory)
 
     def of(self, tenant: str) -> TenantStore:
-        return TenantStore(tenant, Messages(self._db, self._inserts, tenant), Conversations(self._db, tenant))
+        return TenantStore(
+            tenant,
+            Messages(self._db, self._inserts, tenant),
+            Conversations(self._db, tenant),
+            self.files.of(tenant),
+            Events(self._db, tenant),
+        )
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

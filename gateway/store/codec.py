@@ -45,6 +45,7 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
         "due": m.due,
         "sender": asdict(m.sender) if m.sender else None,
         "client_id": m.client_id,
+        "extra": dict(m.extra) or None,
         **extra,
     }
     return _slim(doc)
@@ -54,8 +55,9 @@ def message_from_doc(d: Doc) -> Message:
     status, sender = Status(d["status"]), d.get("sender")
     # A reason that a receipt has since overtaken is none.
     failure = None if Status.SENT <= status < Status.FAILED else d.get("failure")
-    at = aware(d["at"])
+    at, said = aware(d["at"]), content.from_doc(d["content"])
     assert at is not None
+    changed = d.get("changed")
     return Message(
         id=d["_id"],
         tenant=d["tenant"],
@@ -65,7 +67,7 @@ def message_from_doc(d: Doc) -> Message:
         author=d["author"],
         seq=d["seq"],
         at=at,
-        content=content.from_doc(d["content"]),
+        content=content.from_doc(changed) if changed else said,
         status=status,
         provider_id=d.get("provider_id"),
         turn=d.get("turn"),
@@ -74,9 +76,18 @@ def message_from_doc(d: Doc) -> Message:
         due=aware(d.get("due")),
         possibly_doubled=d.get("possibly_doubled", False),
         failure=Failure(failure["code"], failure["text"]) if failure else None,
-        sender=Sender(**{**sender, "identity": Identity(**sender["identity"])}) if sender else None,
+        sender=_sender(sender) if sender else None,
         client_id=d.get("client_id"),
+        extra=d.get("extra", {}),
+        edited=aware(d.get("edited")),
+        original=said if changed else None,
+        deleted=aware(d.get("deleted")),
     )
+
+
+def _sender(d: Doc) -> Sender:
+    aliases = tuple(Identity(**i) for i in d.get("aliases", ()))
+    return Sender(**{**d, "identity": Identity(**d["identity"]), "aliases": aliases})
 
 
 def conversation_to_doc(c: Conversation) -> Doc:
@@ -94,6 +105,7 @@ def conversation_to_doc(c: Conversation) -> Doc:
             "open": c.open,
             "name": c.name,
             "language": c.language,
+            "chosen": c.chosen,
             "turn": c.turn,
             "last_in": c.last_in,
             "last_at": c.last_at,
@@ -101,6 +113,9 @@ def conversation_to_doc(c: Conversation) -> Doc:
             "pending": {"message": c.pending.message, "choices": [list(x) for x in c.pending.choices]}
             if c.pending
             else None,
+            "blocked": c.blocked or None,
+            "stopped": c.stopped or None,
+            "merged_into": c.merged_into,
             "lead": dict(c.lead) or None,
         }
     )
@@ -122,6 +137,7 @@ def conversation_from_doc(d: Doc) -> Conversation:
         open=d["open"],
         name=d.get("name"),
         language=d.get("language"),
+        chosen=d.get("chosen"),
         turn=d.get("turn"),
         last_in=aware(d.get("last_in")),
         last_at=aware(d.get("last_at")),
@@ -129,6 +145,9 @@ def conversation_from_doc(d: Doc) -> Conversation:
         pending=Pending(pending["message"], tuple((c[0], c[1]) for c in pending["choices"]))
         if pending
         else None,
+        blocked=d.get("blocked", False),
+        stopped=d.get("stopped", False),
+        merged_into=d.get("merged_into"),
         lead=d.get("lead", {}),
     )
 

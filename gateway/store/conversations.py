@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from gateway.model.conversation import Contact, Conversation, Lead
+from gateway.model.message import Message, contact_id
 from gateway.store.codec import (
     contact_from_doc,
     contact_to_doc,
@@ -19,6 +20,7 @@ from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
 T = TypeVar("T")
+OPTIONAL = ("pending", "lead", "name", "language", "chosen", "turn", "blocked", "stopped", "merged_into")
 
 # A page sorted by time is looked for in these windows first: the embedded server sorts all that a filter finds.
 EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
@@ -58,11 +60,41 @@ class Conversations:
             raise ValueError("a conversation id of another tenant")
         return standing
 
+    async def begin(self, message: Message, language: str, now: datetime) -> Conversation:
+        """The contact and the conversation of somebody who writes, or is written to, for the first time."""
+        sender = message.sender
+        if message.tenant != self._tenant or sender is None:
+            raise ValueError("a message of another tenant, or of nobody")
+        identity = sender.identity
+        contact = await self.put_contact(
+            Contact(
+                id=contact_id(self._tenant, identity.kind, identity.account, identity.id),
+                tenant=self._tenant,
+                identities=(identity, *(a for a in sender.aliases if a != identity)),
+                name=sender.name,
+                phone=sender.phone,
+                created=now,
+            )
+        )
+        return await self.create(
+            Conversation(
+                id=message.conversation,
+                tenant=self._tenant,
+                channel=message.channel,
+                contact=contact.id,
+                address=sender.address,
+                created=now,
+                name=sender.name,
+                language=sender.language or language,
+                last_at=now,
+            )
+        )
+
     async def save(self, conversation: Conversation) -> Conversation | None:
         """Write it if nobody else did since it was read; returns what stands now, None when overtaken."""
         saved = replace(conversation, rev=conversation.rev + 1)
         doc = conversation_to_doc(saved)
-        unset = {f: "" for f in ("pending", "lead", "name", "language", "turn") if f not in doc}
+        unset = {f: "" for f in OPTIONAL if f not in doc}
         change = {"$set": {k: v for k, v in doc.items() if k not in ("_id", "tenant", "created")}}
         async with guarded():
             result = await self._conversations.update_one(
@@ -70,6 +102,20 @@ class Conversations:
                 {**change, "$unset": unset} if unset else change,
             )
         return saved if result.modified_count else None
+
+    async def reach(
+        self, conversation: str, *, blocked: bool | None = None, address: str | None = None
+    ) -> None:
+        """Note that the customer can('t) be reached, or where they are now. Whoever works on it sees it changed."""
+        change: dict[str, object] = {}
+        if blocked is not None:
+            change["blocked"] = blocked
+        if address is not None:
+            change["address"] = address
+        async with guarded():
+            await self._conversations.update_one(
+                {"_id": conversation, "tenant": self._tenant}, {"$set": change, "$inc": {"rev": 1}}
+            )
 
     async def recent(self, before: datetime | None, now: datetime, limit: int) -> Listed[Conversation]:
         """Conversations by their last message, newest first."""

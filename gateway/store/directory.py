@@ -4,6 +4,7 @@
 any other process. One poll costs two round trips in `POLL` seconds a process, not one an exchange.
 """
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -70,10 +71,33 @@ class Directory:
             known = self._accounts[kind, account] = doc["_id"]
         return await self.channel(known)
 
+    async def meant(self, kind: ChannelKind, account: str) -> list[Channel]:
+        """The channels that an account's name means: one, or for `<name>:<id>` every one whose config has that
+        `<name>_id`. Raises NotFound."""
+        name, separator, identifier = account.partition(":")
+        if not separator:
+            return [await self.by_account(kind, account)]
+        async with guarded():
+            docs = await self._channels.find({"kind": kind}, {f"config.{name}_id": 1}).to_list()
+        ids = [d["_id"] for d in docs if d.get("config", {}).get(f"{name}_id") == identifier]
+        if not ids:
+            raise NotFound(f"no {kind} channel for this {name}")
+        return [await self.channel(i) for i in ids]
+
     async def channels(self, tenant: str) -> list[Channel]:
         async with guarded():
             docs = await self._channels.find({"tenant": tenant}).to_list()
         return sorted((self._opened(d) for d in docs), key=lambda c: c.created)
+
+    async def of_kind(self, kind: str) -> list[Channel]:
+        """Every tenant's channels of a kind; one whose secrets can't be opened is left out."""
+        async with guarded():
+            docs = await self._channels.find({"kind": kind}).to_list()
+        found = []
+        for doc in docs:
+            with contextlib.suppress(ParleyError):
+                found.append(self._opened(doc))
+        return found
 
     async def tenants(self, limit: int = 1000) -> list[Tenant]:
         async with guarded():
@@ -164,6 +188,11 @@ class Directory:
         for name, value in (secrets or {}).items():
             change[f"secrets.{name}"] = self._vault.seal(value, channel.tenant, channel.id)
         await self._change(self._channels, channel.id, {"$set": change} if change else {})
+
+    async def keep(self, channel: Channel, secrets: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        """Write what an adapter has changed: a rotated token, what the provider told. What is not named stays."""
+        settings = {f"config.{name}": value for name, value in config.items()}
+        await self.set_channel(channel, secrets=secrets, settings=settings)
 
     async def _change(self, collection: Any, record: str, change: Doc) -> None:
         update: Doc = {**change, "$inc": {**change.get("$inc", {}), "rev": 1}}

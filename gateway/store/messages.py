@@ -6,12 +6,13 @@ are numbers that only `$max` touches, so that none goes back, whatever order rec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
 
+from gateway.model.content import Content, Media, Text, to_doc
 from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
@@ -19,6 +20,9 @@ from gateway.store.group import GroupedInserts, insert_new
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
+
+ALBUM_WAIT = timedelta(seconds=1.5)
+"""How long an album waits for its next file before it is answered."""
 
 RECEIPT_KEPT = timedelta(days=1)
 
@@ -51,6 +55,73 @@ class Messages:
         ]
         async with guarded():
             return await self._inserts.insert(docs)
+
+    async def put_album(self, message: Message, part: str, now: datetime, turn: bool) -> bool:
+        """Store one file of an album: as a message of its own, or added to the one that is there; whether it is new.
+
+        `message` holds that file alone, `part` names it within the album. Its turn waits until the rest had time to come.
+        """
+        self._own([message])
+        due = now + ALBUM_WAIT
+        doc = message_to_doc(message, "turn" if turn else None, due=due if turn else None, parts={part: True})
+        which = {"_id": message.id, "tenant": self._tenant, f"parts.{part}": {"$exists": False}}
+        change = {"$push": {"content.items": doc["content"]["items"][0]}, "$set": {f"parts.{part}": True}}
+        async with guarded():
+            if (await self._inserts.insert([doc]))[0]:
+                return True
+            if not (await self._messages.update_one(which, change)).modified_count:
+                return False
+            await self._messages.update_one(
+                {"_id": message.id, "tenant": self._tenant, "todo": "turn"}, {"$max": {"due": due}}
+            )
+        return True
+
+    async def amend(self, message: str, content: Content | None, at: datetime) -> bool:
+        """Its author changed what a message says, or (None) took it back; whether it is there. What it said first is
+        kept, and an older change does not overtake a newer one."""
+        which = {"_id": message, "tenant": self._tenant}
+        async with guarded():
+            if content is None:
+                done = await self._messages.update_one(which, {"$set": {"deleted": at}})
+                return bool(done.matched_count)
+            found = await self._messages.find_one(which)
+            if found is None:
+                return False
+            standing = message_from_doc(found)
+            if standing.edited is None or standing.edited <= at:
+                change = {"changed": to_doc(_kept_file(standing.content, content)), "edited": at}
+                await self._messages.update_one(which, {"$set": change})
+        return True
+
+    async def amend_by_provider_id(
+        self, channel: str, provider_id: str, content: Content | None, at: datetime
+    ) -> bool:
+        """The same for one that we sent, or whose own id is not made from the provider's."""
+        found = await self._by_provider_id(channel, provider_id)
+        return found is not None and await self.amend(found, content, at)
+
+    async def put_echoes(self, messages: Sequence[Message]) -> list[bool]:
+        """Store what a person of the business said in the provider's own app; for each whether it is theirs: what we sent
+        ourselves is not stored again."""
+        self._own(messages)
+        ours = [await self._by_provider_id(m.channel, m.provider_id or "") for m in messages]
+        theirs = [known in (None, m.id) for m, known in zip(messages, ours, strict=True)]
+        docs = [message_to_doc(m, None) for m, foreign in zip(messages, theirs, strict=True) if foreign]
+        if docs:
+            async with guarded():
+                await self._inserts.insert(docs)
+        return theirs
+
+    async def put_queued(self, messages: Sequence[Message]) -> list[bool]:
+        """Write outgoing messages of a person; for each whether it is new."""
+        self._own(messages)
+        async with guarded():
+            return await self._inserts.insert([message_to_doc(m, "send") for m in messages])
+
+    async def renew(self, message: Message, lease: datetime) -> None:
+        """Its sending takes long: the claim holds on."""
+        async with guarded():
+            await self._messages.update_one(self._claimed(message), {"$set": {"due": lease}})
 
     async def put_outgoing(self, messages: Sequence[Message], run: str) -> list[str]:
         """Write outgoing messages as queued, for one run of a turn; the ids that are its own.
@@ -356,6 +427,15 @@ class Messages:
 
 SEEN_LATEST = 100
 """How many of the latest messages one acknowledgement looks at."""
+
+
+def _kept_file(standing: Content, changed: Content) -> Content:
+    """A change that names no file leaves the file as it is: only its caption changed."""
+    if isinstance(changed, Media) and isinstance(standing, Media) and not (changed.file or changed.media_id):
+        return replace(standing, caption=changed.caption, markup=changed.markup)
+    if isinstance(changed, Text) and isinstance(standing, Media):
+        return replace(standing, caption=changed.text, markup=changed.markup)
+    return changed
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class OpenWork:
     def __init__(self, db: Database) -> None:
         self._messages = db["messages"]
         self._receipts = db["receipts"]
+        self._files = db["files"]
 
     async def due(self, now: datetime, limit: int) -> list[Key]:
         """Conversations with something due, each once."""
@@ -39,6 +40,7 @@ class OpenWork:
         """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
         async with guarded():
             await self._messages.update_many({"todo": "turn", "due": {"$gt": now}}, {"$set": {"due": now}})
+            await self._files.update_many({"todo": "fetch", "due": {"$gt": now}}, {"$set": {"due": now}})
         await self._due_now(now, {"status": int(Status.SENDING)})
 
     async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:

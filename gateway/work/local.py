@@ -26,8 +26,11 @@ class LocalWork:
     def idle(self) -> bool:
         return not self._waiting and not self._running
 
-    def poke(self, key: Key) -> None:
-        if key in self._running:
+    def poke(self, key: Key, after: float = 0) -> None:
+        if after > 0:
+            # Lost with the process; the sweeper looks at what is due.
+            asyncio.get_running_loop().call_later(after, self.poke, key)
+        elif key in self._running:
             self._again.add(key)
         else:
             self._waiting[key] = None

@@ -4,12 +4,13 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import exchange, receive, sockets, start, tenants
+from tests.bench import channels, exchange, receive, sockets, start, tenants
 
 ALL = {
     "receive": (receive.run, "webhooks a second through the whole receive path, against a bare handler"),
     "exchange": (exchange.run, "a message in, a reply out: round trips, processor time, latency, throughput"),
     "tenants": (tenants.run, "the same with 10 and with 5,000 tenants; memory a tenant"),
+    "channels": (channels.run, "reading a body on each channel; memory of a thousand accounts of each kind"),
     "sockets": (sockets.run, "memory of an idle widget connection"),
     "start": (start.run, "seconds until ready, memory at rest"),
 }

@@ -6,6 +6,7 @@ records every frame, and is steered from the test's thread. The page's origin is
 """
 
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -66,6 +67,9 @@ class Visitor:
         return message
 
 
+PIXEL = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
 class GatewayDouble:
     """The server and its switches. Attributes are set, and methods called, from the test's thread."""
 
@@ -77,6 +81,10 @@ class GatewayDouble:
         self.hang_up = False
         self.reject: Json | None = None
         self.on_send: Callable[[Visitor, Json], None] | None = None
+        self.uploads: list[tuple[str, bytes, str]] = []
+        self.refuse_upload: Json | None = None
+        self.hold_upload = threading.Event()
+        self.hold_upload.set()
         self.visitors: dict[str, Visitor] = {}
         self.sessions: list[Json] = []
         self.frames: list[Json] = []
@@ -105,7 +113,7 @@ class GatewayDouble:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _serve(self) -> None:
-        app = web.Application()
+        app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/page", self._page)
         app.router.add_get("/demo", self._demo)
         app.router.add_get("/demo.css", self._demo_css)
@@ -113,6 +121,9 @@ class GatewayDouble:
         app.router.add_get("/widget/{name:(?:v1|app)\\.js}", self._script)
         app.router.add_post("/widget/session", self._session)
         app.router.add_get("/widget/ws", self._socket)
+        app.router.add_post("/widget/files", self._upload)
+        app.router.add_route("OPTIONS", "/widget/files", self._preflight)
+        app.router.add_get("/files/{name}", self._file)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         listener = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -277,6 +288,35 @@ class GatewayDouble:
             "site": self.site,
         }
         return web.json_response(answer, headers=headers)
+
+    def _allowed(self, request: web.Request) -> dict[str, str]:
+        return {
+            "Access-Control-Allow-Origin": request.headers.get("Origin", ""),
+            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        }
+
+    async def _preflight(self, request: web.Request) -> web.Response:
+        return web.Response(status=204, headers=self._allowed(request))
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        while not self.hold_upload.is_set():
+            await asyncio.sleep(0.01)
+        name = request.query["name"]
+        with self._change():
+            self.uploads.append((name, body, request.headers["Authorization"]))
+        if self.refuse_upload is not None:
+            problem, self.refuse_upload = self.refuse_upload, None
+            return web.json_response(problem, status=422, headers=self._allowed(request))
+        found = {"file": f"f_{len(self.uploads)}", "name": name, "mime": "image/png", "size": len(body)}
+        return web.json_response(found, headers=self._allowed(request))
+
+    async def _file(self, request: web.Request) -> web.Response:
+        """A picture of one pixel."""
+        pixel = base64.b64decode(PIXEL)
+        return web.Response(
+            body=pixel, content_type="image/gif", headers={"Cross-Origin-Resource-Policy": "cross-origin"}
+        )
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         offered = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]

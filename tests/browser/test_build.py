@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from web_widget.build import Bundle, build, main, problems, sizes
-from web_widget.minify import Refused, css, javascript
+from web_widget.build import Bundle, Refused, build, main, problems, sizes, wrap
 
 
 def test_dist_is_built_from_src_and_within_the_limits() -> None:
@@ -48,37 +47,10 @@ def test_a_widget_that_grew_too_large_is_reported() -> None:
     assert [line.split(" is ")[0] for line in problems(files)][:2] == ["the loader", "the widget"]
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("const a = 1; // one\nconst b = 2;\n", "const a=1;const b=2;"),
-        ("a /* x */ + b", "a+b"),
-        ("a + +b - -c", "a+ +b- -c"),
-        ("let x = y\nz()", "let x=y\nz()"),
-        ("return /[/\"'`]+\\//g.test(a) / b", "return/[/\"'`]+\\//g.test(a)/b"),
-        ("const u = \"http://x  y\" + 'a // b';", "const u=\"http://x  y\"+'a // b';"),
-        ("`a  // ${b ? `c  ${d}` : {}}  e`", "`a  // ${b ? `c  ${d}` : {}}  e`"),
-        (
-            "class A {\n  #b = 1;\n  c() {\n    return #b in this;\n  }\n}",
-            "class A{#b=1;c(){return #b in this;}}",
-        ),
-        ("x = a\n  ? b\n  : c", "x=a\n?b\n:c"),
-        ("f()\n  .g()", "f().g()"),
-    ],
-)
-def test_minifying_keeps_the_meaning(source: str, expected: str) -> None:
-    assert javascript(source) == expected
-
-
-@pytest.mark.parametrize("source", ["if (a) {} /b/.test(c)", "`no end", "a = \x00"])
-def test_what_is_not_understood_is_refused(source: str) -> None:
-    with pytest.raises(Refused):
-        javascript(source)
-
-
-def test_style_sheets_shrink() -> None:
-    source = "/* x */\na:hover > b,\nc {\n  color: red;\n  margin: calc(1px + 2px) 0;\n}\n"
-    assert css(source) == "a:hover>b,c{color:red;margin:calc(1px + 2px) 0}"
+@pytest.mark.parametrize("source", ["if (a) {", "`no end", "a = = b"])
+def test_what_is_no_script_is_refused(source: str) -> None:
+    with pytest.raises(Refused, match="can't be read"):
+        wrap(source)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.api import Api
 from gateway.api.routes import PREFIX
+from gateway.files import FileLinks
 from gateway.model.conversation import Conversation
 from tests.conftest import Running, make_tenant
 from tests.core.visitor import Visitor
@@ -25,17 +26,31 @@ ACCESS = {
     # A signature or the verify token
     "GET /webhooks/whatsapp": "provider", "POST /webhooks/whatsapp": "provider",
     "GET /webhooks/whatsapp/{channel}": "provider", "POST /webhooks/whatsapp/{channel}": "provider",
-    # An origin and a ticket
+    "POST /webhooks/telegram/{channel}": "provider", "POST /webhooks/webhook/{channel}": "provider",
+    "POST /webhooks/slack/events": "provider", "POST /webhooks/slack/interactivity": "provider",
+    "POST /webhooks/slack/commands": "provider",
+    # A one-time link, and the state that follows it
+    "GET /slack/install": "link", "POST /slack/install": "link", "GET /slack/oauth": "link",
+    # An origin and a ticket, or a visitor's token
     "POST /widget/session": "visitor", "GET /widget/ws": "visitor",
+    "POST /widget/files": "visitor", "OPTIONS /widget/files": "visitor",
+    # A signed address
+    "GET /files/{token}": "link",
     # A session
-    "GET /console": "user", "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
+    "GET /console/slack/install": "user", "GET /console": "user",
+    "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
     # A key
     "GET /api/v1/conversations": "key", "GET /api/v1/conversations/{conversation}": "key",
     "GET /api/v1/conversations/{conversation}/messages": "key", "PUT /api/v1/conversations/{conversation}/owner": "key",
     "GET /api/v1/leads": "key", "GET /api/v1/channels": "key", "GET /api/v1/documents": "key",
+    "POST /api/v1/conversations/{conversation}/messages": "key", "POST /api/v1/files": "key",
+    "GET /api/v1/files/{file}": "key", "GET /api/v1/channels/{channel}/events": "key",
     "GET /api/v1/dead-letters": "key", "POST /api/v1/dead-letters/{message}/retry": "key",
 }  # fmt: skip
 """Every route and who may use it. A new route is added here on purpose, or the test fails."""
+
+
+NOBODYS = {"conversation": "cv_x", "message": "m_x", "file": "f_x", "channel": "ch_x"}
 
 
 def routes(running: Running) -> Iterator[tuple[str, str]]:
@@ -95,7 +110,7 @@ async def test_no_route_with_a_key_answers_without_a_good_one(running: Running) 
         if ACCESS[f"{method} {path}"] != "key":
             continue
         for headers in bad:
-            address = path.format(conversation="cv_x", message="m_x")
+            address = path.format(**NOBODYS)
             code, found = await call(running, method, address, headers, {"owner": "agent"})
             assert (code, found["code"]) == (401, "key"), (path, headers)
             code, _ = await call(running, method, address + f"?key={secret}", {}, None)
@@ -104,6 +119,9 @@ async def test_no_route_with_a_key_answers_without_a_good_one(running: Running) 
 
 async def test_no_key_opens_another_tenants_things(running: Running) -> None:
     conversation = await one_conversation(running)
+    file = await call(
+        running, "POST", "/api/v1/files?name=canary.txt", await key_of(running, "acme"), b"canary"
+    )
     transcript = await running.transcript(conversation.id)
     await make_tenant(running.store, "bolt")
     headers = await key_of(running, "bolt")
@@ -111,10 +129,16 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
         if ACCESS[f"{method} {path}"] != "key":
             continue
         for message in (transcript[0].id, transcript[-1].id):
-            address = path.format(conversation=conversation.id, message=message)
-            code, found = await call(
-                running, method, address, headers, {"owner": "agent"} if method == "PUT" else None
+            address = path.format(
+                conversation=conversation.id,
+                message=message,
+                file=file[1]["id"],
+                channel=conversation.channel,
             )
+            body = {"owner": "agent"} if method == "PUT" else {"content": {"type": "text", "text": "x"}}
+            code, found = await call(running, method, address, headers, body if method != "GET" else None)
+            if path == "/api/v1/files":
+                continue  # it takes whatever comes, for whoever sends it
             if "{" in path:
                 assert (code, found["code"]) == (404, "not_found"), path
             else:
@@ -257,7 +281,15 @@ async def test_the_openapi_document_is_valid_and_complete(running: Running) -> N
     OpenAPIV31SpecValidator(document).validate()
     described = {f"{m.upper()} {PREFIX}{p}" for p, ms in document["paths"].items() for m in ms}
     assert described == {route for route, who in ACCESS.items() if who == "key"}
-    api = Api(running.store, running.gateway.work, running.clock, "https://parley.example")
+    links = FileLinks((b"key",), running.clock)
+    api = Api(
+        running.store,
+        running.gateway.work,
+        running.clock,
+        "https://parley.example",
+        running.gateway.desk,
+        links,
+    )
     assert len({o.name for o in api.operations}) == len(api.operations)
     async with running.http.get(f"{running.url}/api/docs") as page:
         text = await page.text()

@@ -19,7 +19,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, PyM
 
 from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway import deliver, sockets, turn
-from gateway.bootstrap import again_and_again, build, listening, working
+from gateway.bootstrap import build, listening, working
 from gateway.commands.channel import set_state
 from gateway.commands.context import Context
 from gateway.handoff import set_owner
@@ -30,6 +30,7 @@ from gateway.model.message import Message, Receipt, Status, stable_id
 from gateway.model.ports import InboundMessage, Key, Outgoing, Sent
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
+from gateway.ops.again import again_and_again
 from gateway.ops.logging import configure
 from gateway.settings import Settings
 from gateway.store import Store
@@ -166,7 +167,7 @@ async def test_what_can_not_be_done_keeps_nobody_elses_work_from_being_found(
     other = await timed.store.directory.channel("ch_other")
     await timed.gateway.inbox.put(other, [inbound("echo retry", OTHER)])
     await timed.idle()
-    lost = timed.gateway.inbox._message(other, inbound("echo lost hint", SENDER), None)
+    lost = (await timed.gateway.inbox._put(other, inbound("echo lost hint", SENDER), None)).message
     await timed.store.of("other").messages.put_incoming([lost], timed.clock(), frozenset())
     assert said(timed) == []
     timed.clock.move(seconds=10)
@@ -229,7 +230,7 @@ async def test_a_loop_goes_on_whatever_one_look_raises(logged: io.StringIO) -> N
             raise faults.pop(0)
         done.set()
 
-    loop = asyncio.create_task(again_and_again("sweeper", look, 0.0))
+    loop = asyncio.create_task(again_and_again("sweeper", look, 0.0, asyncio.Event()))
     async with asyncio.timeout(10):
         await done.wait()
     assert not loop.done()

@@ -73,6 +73,11 @@ class Victim:
         line = await asyncio.wait_for(self._process.stdout.readline(), 60)
         assert line.startswith(b"READY"), line
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def dead(self) -> None:
         """Until it died by itself."""
         assert self._process is not None

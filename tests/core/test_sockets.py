@@ -407,6 +407,7 @@ async def test_cursors_move_receipts_of_ones_own_messages_only(running: Running,
         await other.put({"t": "seen", "upto": answer["seq"]})
         await other.put({"t": "ping"})
         await other.next("pong")
+        await running.idle()  # the record of the sending follows what the tab was shown
         assert (await running.transcript(tab.conversation))[1].status.label == "sent"
         for name in ("delivered", "seen", "delivered"):
             await tab.put({"t": name, "upto": answer["seq"]})

@@ -16,9 +16,11 @@ from pymongo import AsyncMongoClient
 from pymongo.monitoring import CommandStartedEvent
 
 from gateway.bootstrap import open_store
-from gateway.model.content import Text
+from gateway.media import take
+from gateway.model.content import Album, Media, Text
 from gateway.model.errors import Conflict, NotFound, ParleyError
 from gateway.model.message import Failure, Message, Receipt, Status
+from gateway.model.ports import ChannelEvent
 from gateway.ops.logging import configure
 from gateway.settings import Settings
 from gateway.store import Store
@@ -178,6 +180,10 @@ async def test_a_query_without_an_index_would_be_noticed(store: Store, raw: Any)
 # Tenants (row 35) ------------------------------------------------------------------------------------------
 
 
+async def _bytes(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
 def _public(kind: type) -> dict[str, Callable[..., Any]]:
     return {n: f for n, f in inspect.getmembers(kind, inspect.iscoroutinefunction) if not n.startswith("_")}
 
@@ -197,6 +203,9 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     )
     await acme.messages.put_outgoing([waiting], "run")
     later, failure = running.clock(), Failure("x", "x")
+    file = await take(acme.files, "acme", "ch_wa", conversation_id, "a.txt", _bytes(b"canary"), 100, later)
+    await acme.events.put("ch_wa", ChannelEvent("1", "x", later, "x"), later)
+    before_it = await acme.events.latest("ch_wa", 9)
     arguments: Doc = {
         "messages": [waiting], "now": later, "silent": frozenset(), "run": "run", "conversation": conversation_id,
         "incoming": transcript[0].id, "claim": waiting.id, "lease": later, "message": waiting.id, "at": later,
@@ -204,7 +213,10 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "possibly_doubled": True, "status": Status.DEAD, "channel": "ch_wa", "upto": 2**53, "seq": 0, "limit": 100,
         "receipts": [Receipt("wamid.1", Status.READ, later), Receipt("x", Status.READ, later, message=waiting.id)],
         "receipt": Receipt("x", Status.READ, later, message=waiting.id),
-        "before": None, "contact": contact, "lead": lead,
+        "before": None, "contact": contact, "lead": lead, "content": Text("stolen"), "part": "p_x", "turn": True,
+        "language": "en", "blocked": True, "address": "stolen", "file": file.id, "files": [file.id],
+        "attempts": 0, "error": "x", "generation": file.generation, "number": 0, "data": b"stolen", "until": later,
+        "event": ChannelEvent("x", "x", later, "x"),
     }  # fmt: skip
     special: dict[str, Doc] = {
         "withdraw": {"messages": [waiting.id, transcript[-1].id]},
@@ -213,9 +225,21 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "contact": {"contact": conversation.contact},
         "create": {"conversation": conversation},
         "save": {"conversation": replace(conversation, owner="agent")},
+        "begin": {"message": transcript[0], "file": file},
+        "put_album": {"message": replace(waiting, content=Album((Media("image"),)))},
+        "expect": {"files": [file]},
+        "ready": {"file": file},
+        "failed": {"file": file},
+        "drop": {"file": file},
+        "claim": {"seen": 0},
+        "read": {"first": 0},
     }
     theirs = {n: [d for d in docs if d.get("tenant") == "acme"] for n, docs in (await dump(raw)).items()}
-    for repository in (bolt.messages, bolt.conversations):
+    # An event is written under the tenant of whoever writes it, whatever channel it names: only ids of one's own
+    # channels get there, and nobody reads another tenant's.
+    await bolt.events.put("ch_wa", arguments["event"], later)
+    assert await acme.events.latest("ch_wa", 9) == before_it
+    for repository in (bolt.messages, bolt.conversations, bolt.files):
         for name in _public(type(repository)):
             method = getattr(repository, name)
             given = {**arguments, **special.get(name, {})}

@@ -18,7 +18,7 @@ from gateway.model.content import Text
 from gateway.model.conversation import Identity
 from gateway.model.errors import SendError
 from gateway.model.message import Message, Status
-from gateway.model.ports import Adapter, Answer, InboundMessage, Key, Outgoing, Question, Sent
+from gateway.model.ports import Adapter, Answer, InboundMessage, Key, Outgoing, Question, Sent, Setting
 from gateway.model.tenant import Channel
 from gateway.settings import Settings
 from gateway.store import Store
@@ -49,7 +49,7 @@ class Provider:
     """WhatsApp as one process sees it: takes every message, after `gate` if there is one; `began` says it has one."""
 
     kind = "whatsapp"
-    secret_names: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
     def __init__(self, real: Adapter, name: str, taken: list[tuple[str, str, str]]) -> None:
         self.capabilities = replace(real.capabilities, account_rate=0, recipient_rate=0)
@@ -69,7 +69,7 @@ class Provider:
             raise self.fail.pop(0)
         return Sent(f"wamid.{message.id}")
 
-    async def mark_read(self, channel: Channel, conversation: str, provider_id: str, typing: bool) -> None:
+    async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         pass
 
 

@@ -9,6 +9,9 @@ can be told to misbehave.
 `python -m tests.providers.graph --token T --phone P` runs it alone: it prints its address, shows requests at
 `GET /_requests` and takes `{"kind", "status", "code", "seconds", "times"}` at `POST /_faults`.
 
+A fault may be meant for one kind of request only: `Fault.http(500, only="/media")`. Uploads and customers' files are
+`graph.files`, what the doctor asks for is `graph.account`.
+
 Rules follow https://developers.facebook.com/documentation/business-messaging/whatsapp/reference and the pages
 on interactive messages.
 """
@@ -28,9 +31,11 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from tests.providers.graph_account import Account
+from tests.providers.graph_files import Files
 from tests.providers.graph_rules import Refusal, check_message
 
-_PATH = re.compile(r"/v\d{1,2}\.\d/(\d{1,32})(/messages)?")
+_PATH = re.compile(r"/v\d{1,2}\.\d/(\w{1,64})(?:/(\w{1,64}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,18 @@ class Fault:
     seconds: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
     extra: tuple[tuple[str, Any], ...] = ()
+    only: str = ""
+    """Part of the path of the requests that it is for; empty: any."""
 
     @classmethod
     def error(cls, code: int, status: int = 400, **extra: Any) -> "Fault":
-        return cls("error", status=status, code=code, extra=tuple(extra.items()))
+        only = str(extra.pop("only", ""))
+        return cls("error", status=status, code=code, extra=tuple(extra.items()), only=only)
 
     @classmethod
-    def http(cls, status: int, retry_after: float | str | None = None) -> "Fault":
+    def http(cls, status: int, retry_after: float | str | None = None, only: str = "") -> "Fault":
         headers = () if retry_after is None else (("Retry-After", str(retry_after)),)
-        return cls("status", status=status, headers=headers)
+        return cls("status", status=status, headers=headers, only=only)
 
     @classmethod
     def throttle(cls, retry_after: float | None = None, code: int = 130429) -> "Fault":
@@ -105,6 +113,8 @@ class GraphStandIn:
         self.reads: deque[Recorded] = deque()
         self.accepted = 0
         self.url = ""
+        self.files = Files(lambda: self.url)
+        self.account = Account()
         self._record = record
         self._on_accept = on_accept
         self._faults: deque[Fault] = deque()
@@ -155,22 +165,24 @@ class GraphStandIn:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith("/_"):
             return await self._control(request)
-        fault = self._next_fault()
+        fault = self._next_fault(request.path)
         if fault and fault.kind == "reset":
             return _cut(request)
-        raw = await request.read()
         if fault and fault.kind in ("hang", "slow"):
             await self._wait(fault.seconds if fault.kind == "slow" else None)
+        if request.path.startswith("/files/"):
+            return (_refusing(fault) if fault else None) or await self.files.serve(request)
         try:
-            return self._answer(request, raw, fault)
+            return await self._answer(request, fault)
         except Refusal as refusal:
             return _error(refusal.status, refusal.code, refusal.details, subcode=refusal.subcode)
 
-    def _next_fault(self) -> Fault | None:
-        try:
-            return self._faults.popleft()
-        except IndexError:
-            return self._always
+    def _next_fault(self, path: str) -> Fault | None:
+        for fault in list(self._faults):
+            if fault.only in path:
+                self._faults.remove(fault)
+                return fault
+        return self._always if self._always and self._always.only in path else None
 
     async def _wait(self, seconds: float | None) -> None:
         try:
@@ -178,17 +190,66 @@ class GraphStandIn:
         except TimeoutError:
             pass
 
-    def _answer(self, request: web.BaseRequest, raw: bytes, fault: Fault | None) -> web.StreamResponse:
-        phone, token, is_message = self._admit(request)
-        if request.method == "GET" and not is_message:
-            return _json({"id": phone, "display_phone_number": "15550783881", "verified_name": "Stand-in"})
+    async def _answer(self, request: web.BaseRequest, fault: Fault | None) -> web.StreamResponse:
+        token = self._admit(request)
+        path = _PATH.fullmatch(request.path)
+        if not path:
+            raise Refusal(100, "Unsupported request. Object does not exist.", subcode=33)
+        name, edge = path[1], path[2] or ""
+        if request.method == "GET":
+            refused = _refusing(fault) if fault else None
+            return refused or _json(self._told(request, name, edge, token))
+        self._check_owner(name, token)
+        if edge == "media":
+            return await self._upload(request, name, fault)
+        if edge != "messages":
+            raise Refusal(100, "Unsupported post request.", subcode=33)
+        return self._message(request, await request.read(), name, token, fault)
+
+    def _admit(self, request: web.BaseRequest) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = self.tokens is None or token in self.tokens or "|" in token
+        if scheme != "Bearer" or not token or not known:
+            raise Refusal(190, "Invalid OAuth access token.", status=401)
+        return token
+
+    def _check_owner(self, name: str, token: str) -> None:
+        if self.tokens is not None and name not in self.tokens.get(token, ()):
+            raise Refusal(100, "Unsupported request. Object does not exist.", subcode=33)
+
+    def _told(self, request: web.BaseRequest, name: str, edge: str, token: str) -> Mapping[str, Any]:
+        """The answer to a question: about the token, a file, a number, the account or the app."""
+        if name == "debug_token":
+            return self.account.debug()
+        if not edge and (name in self.files.offers or "phone_number_id" in request.query):
+            return self.files.look_up(name)
+        numbers = sorted(self.tokens.get(token, ())) if self.tokens is not None else [name]
+        if edge or name == self.account.waba:
+            return self.account.answer(name, edge, numbers, token)
+        self._check_owner(name, token)
+        self.account.prove(token, request.query.get("appsecret_proof"))
+        return {"id": name, **self.account.number}
+
+    async def _upload(self, request: web.BaseRequest, phone: str, fault: Fault | None) -> web.StreamResponse:
+        if fault and (refused := _refusing(fault)):
+            return refused
+        upload = await self.files.receive(request, phone)
+        if fault and fault.kind == "drop":
+            return _cut(request)
+        if fault and fault.kind == "garbage":
+            return web.Response(text="<html>", content_type="text/html")
+        return _json({} if fault and fault.kind == "no_id" else {"id": upload.id})
+
+    def _message(
+        self, request: web.BaseRequest, raw: bytes, phone: str, token: str, fault: Fault | None
+    ) -> web.StreamResponse:
         body = _body(request, raw)
         seen = Recorded(time.monotonic(), phone, token, body, False, fault=fault.kind if fault else None)
         if fault and (answer := _refusing(fault)):
             self._keep(seen)
             return answer
         try:
-            check_message(body)
+            check_message(body, self.files.known)
         except Refusal:
             self._keep(seen)
             raise
@@ -196,15 +257,6 @@ class GraphStandIn:
             self.reads.append(seen)
             return _json({"success": True})
         return self._accept(request, seen, fault)
-
-    def _admit(self, request: web.BaseRequest) -> tuple[str, str, bool]:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        path = _PATH.fullmatch(request.path)
-        if scheme != "Bearer" or not token or (self.tokens is not None and token not in self.tokens):
-            raise Refusal(190, "Invalid OAuth access token.", status=401)
-        if not path or (self.tokens is not None and path[1] not in self.tokens[token]):
-            raise Refusal(100, "Unsupported request. Object does not exist.", subcode=33)
-        return path[1], token, path[2] is not None
 
     def _accept(self, request: web.BaseRequest, seen: Recorded, fault: Fault | None) -> web.StreamResponse:
         taken = replace(seen, accepted=True, wamid=f"wamid.STANDIN{next(self._ids):010d}")

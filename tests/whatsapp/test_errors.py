@@ -10,7 +10,16 @@ from pywa import errors as pywa_errors
 
 import channels.whatsapp
 from channels.kit import http_error, retry_after, transport_error
-from channels.whatsapp.errors import DECISIONS, RANGES, UNMAPPED, Decision, decision, failure, send_error
+from channels.whatsapp.errors import (
+    DECISIONS,
+    RANGES,
+    UNMAPPED,
+    Decision,
+    decision,
+    failure,
+    mapped,
+    send_error,
+)
 from tests.whatsapp.test_payloads import NOW
 
 README = (Path(channels.whatsapp.__file__).parent / "README.md").read_text()
@@ -26,6 +35,25 @@ def test_every_code_that_pywa_knows_is_mapped() -> None:
     codes = upstream()
     assert len(codes) > 100
     assert [code for code in sorted(codes) if decision(code) is UNMAPPED] == []
+
+
+DOCUMENTED = (
+    # Authorisation, integrity, throttling and the rest of the page on error codes.
+    *(0, 3, 10, 190, 200, 299, 368, 130497, 131031, 4, 80007, 130429, 131048, 131056, 131064, 133016),
+    *(1, 2, 33, 100, 130472, 131000, 131005, 131008, 131009, 131016, 131021, 131026, 131030, 131037, 131042),
+    *(131045, 131047, 131049, 131050, 131051, 131052, 131053, 131057, 131058, 131060, 131062, 131063),
+    *(132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069, 133000, 133004, 133005, 133006),
+    *(133008, 133009, 133010, 133015, 134011, 134100, 134101, 134102, 135000, 137000),
+    # Coexistence, groups, flows, block lists, calls, usernames.
+    *(2593107, 2593108, 2593109, 131020, 131041, 131059, 131201, 131207, 131208, 131215, 139000, 139100),
+    *(138000, 138006, 138021, 147001),
+)
+
+
+def test_every_documented_code_is_mapped() -> None:
+    assert [code for code in DOCUMENTED if not mapped(f"whatsapp:{code}")] == []
+    assert not mapped("whatsapp:5555")
+    assert mapped("whatsapp:timeout")
 
 
 def test_the_readme_lists_every_row() -> None:

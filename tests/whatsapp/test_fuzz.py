@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.whatsapp.parse import accounts, parse
-from gateway.model.content import to_doc
+from gateway.model.content import from_doc, to_doc
 from gateway.model.errors import NotForUs
-from tests.providers.graph_webhooks import PHONE_ID
+from tests.providers.graph_webhooks import PHONE_ID, WABA
 
 FOLDER = Path(__file__).parent.parent / "payloads" / "whatsapp"
 BODIES = [path.read_bytes() for path in sorted(FOLDER.iterdir())]
@@ -32,7 +32,7 @@ JUNK = st.recursive(
 
 def survives(body: bytes) -> None:
     try:
-        found = parse(PHONE_ID, body, NOW)
+        found = parse(PHONE_ID, body, NOW, WABA)
         accounts(body)
     except NotForUs:
         return
@@ -42,8 +42,15 @@ def survives(body: bytes) -> None:
         assert message.provider_id
         assert message.identity.id
         assert message.at.tzinfo is not None
+        json.dumps(dict(message.extra), ensure_ascii=False, allow_nan=False).encode()
+        "".join(alias.id for alias in message.aliases).encode()
+        assert from_doc(to_doc(message.content)) == message.content
     for receipt in found.receipts:
         "".join((receipt.provider_id, receipt.message or "", receipt.detail or "")).encode()
+    for event in found.events:
+        json.dumps(
+            [event.id, event.name, event.text, dict(event.data)], allow_nan=False, ensure_ascii=False
+        ).encode()
     "".join(found.ignored).encode()
 
 

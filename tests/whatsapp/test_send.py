@@ -1,69 +1,22 @@
 """Sending, against a Graph API that checks what it is sent and misbehaves when told."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
-import httpx
 import pytest
-from pywa_async.client import WhatsApp
-from pywa_async.types.callback import Button, Section, SectionList, SectionRow
 
-from channels.whatsapp import adapter as adapter_module
-from channels.whatsapp.adapter import API_VERSION, WhatsAppAdapter
-from channels.whatsapp.payload import message as payload
-from gateway.model.content import Buttons, Choice, Content, ListMenu, System, Template, Text
-from gateway.model.errors import SendError
-from gateway.model.ports import Outgoing
-from gateway.model.tenant import Channel
+from channels import http
+from channels.whatsapp.adapter import WhatsAppAdapter
+from channels.whatsapp.graph import API_VERSION
+from gateway.model.content import Buttons, Choice, Content, System, Text
 from tests.providers.graph import Fault, GraphStandIn, GraphThread
-from tests.providers.graph_webhooks import PHONE_ID
+from tests.providers.graph_webhooks import status, statuses_webhook
+from tests.whatsapp.rig import CHANNEL, MemoryFiles, Rig, received
 from tests.whatsapp.test_payloads import NOW
 
-TOKEN = "canary-token"
-CHANNEL = Channel("ch_1", "t_1", "whatsapp", PHONE_ID, "WA", NOW, secrets={"access_token": TOKEN})
 YES_NO = (Choice("lead:yes", "Yes, please"), Choice("lead:no", "No, thanks"))
-ROWS = tuple(Choice(f"row{n}", f"Row {n}", "d" * 80 if n else None) for n in range(10))
-
-
-HOLA = Text("hola")
-
-
-@dataclass
-class Rig:
-    graph: GraphStandIn
-    adapter: WhatsAppAdapter
-    session: aiohttp.ClientSession
-
-    async def send(
-        self,
-        content: Content = HOLA,
-        channel: Channel = CHANNEL,
-        to: str = "34600111222",
-        reply_to: str | None = None,
-    ) -> str:
-        outgoing = Outgoing("m_1", "cv_1", to, content, 1, NOW, reply_to=reply_to)
-        return (await self.adapter.send(channel, outgoing)).provider_id
-
-    async def fails(self, *args: Any, **more: Any) -> SendError:
-        with pytest.raises(SendError) as caught:
-            await self.send(*args, **more)
-        error = caught.value
-        assert TOKEN not in str(error)
-        assert "hola" not in str(error)
-        # Chained, the library's error would carry the request with its headers into the log.
-        assert error.__cause__ is None
-        assert error.__suppress_context__ or error.__context__ is None
-        return error
-
-
-@pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    async with GraphStandIn({TOKEN: {PHONE_ID}}) as graph, aiohttp.ClientSession() as session:
-        yield Rig(graph, WhatsAppAdapter(graph.url, session, lambda: NOW), session)
 
 
 async def test_a_text_is_taken_with_our_id(rig: Rig) -> None:
@@ -81,23 +34,6 @@ async def test_a_text_is_taken_with_our_id(rig: Rig) -> None:
     assert (seen.message, seen.text) == ("m_1", "hola")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        Text("😀" * 2_048),
-        Text("مرحبا\nhttps://example.com"),
-        Text("a\x00\ud800b"),
-        Buttons("Shall we?", YES_NO),
-        Buttons("x" * 1_024, (*YES_NO, Choice("c" * 256, "t" * 20))),
-        ListMenu("Choose", "A button whose label is too long", ROWS),
-        Template("hello_world", "en_US"),
-        Template("order", "en", ({"type": "body", "parameters": [{"type": "text", "text": "1"}]},)),
-    ],
-)
-async def test_what_we_send_follows_the_documented_rules(rig: Rig, content: Content) -> None:
-    assert await rig.send(content)
-
-
 async def test_people_without_a_number_are_written_to_by_their_scoped_id(rig: Rig) -> None:
     await rig.send(to="US.13491208655302741918")
     (seen,) = rig.graph.messages()
@@ -107,17 +43,16 @@ async def test_people_without_a_number_are_written_to_by_their_scoped_id(rig: Ri
 
 @pytest.mark.parametrize("typing", [True, False])
 async def test_marking_as_read(rig: Rig, typing: bool) -> None:
-    await rig.adapter.mark_read(CHANNEL, "cv_1", "wamid.IN", typing)
+    await rig.adapter.mark_read(CHANNEL, received("wamid.IN"), "34600111222", typing)
     (seen,) = rig.graph.reads
     assert seen.body["message_id"] == "wamid.IN"
     assert ("typing_indicator" in seen.body) is typing
 
 
-async def test_the_check_names_the_number_and_refuses_a_foreign_one(rig: Rig) -> None:
-    assert await rig.adapter.check(CHANNEL) == "15550783881"
-    with pytest.raises(SendError) as caught:
-        await rig.adapter.check(replace(CHANNEL, account="5"))
-    assert caught.value.disable_channel
+@pytest.mark.parametrize("made_up", ["noid_abc", "pref_abc", "wacid.1:connect"])
+async def test_only_their_own_ids_are_marked_as_read(rig: Rig, made_up: str) -> None:
+    await rig.adapter.mark_read(CHANNEL, received(made_up), "34600111222", True)
+    assert not rig.graph.reads
 
 
 async def test_what_it_cannot_carry_is_refused_unsent(rig: Rig) -> None:
@@ -126,7 +61,7 @@ async def test_what_it_cannot_carry_is_refused_unsent(rig: Rig) -> None:
     assert not rig.graph.requests
 
 
-@pytest.mark.parametrize("content", [Text(""), Text("x" * 4_097), Buttons("x", (YES_NO[0],) * 2)])
+@pytest.mark.parametrize("content", [Text("x" * 4_097), Buttons("x", (YES_NO[0],) * 2)])
 async def test_the_stand_in_refuses_what_the_api_would(rig: Rig, content: Content) -> None:
     error = await rig.fails(content)
     assert error.code in ("whatsapp:131008", "whatsapp:131009")
@@ -158,8 +93,9 @@ async def test_the_version_is_the_channels_or_the_newest(rig: Rig, configured: A
     trace.on_request_start.append(note)
     async with aiohttp.ClientSession(trace_configs=[trace]) as session:
         channel = replace(CHANNEL, config={"api_version": configured} if configured else {})
-        await WhatsAppAdapter(f"{rig.graph.url}/", session, lambda: NOW).check(channel)
-    assert paths == [f"/{used}/{PHONE_ID}"]
+        adapter = WhatsAppAdapter(f"{rig.graph.url}/", session, lambda: NOW, rig.files)
+        await adapter.mark_read(channel, received("wamid.IN"), "1", False)
+    assert paths == [f"/{used}/{CHANNEL.account}/messages"]
 
 
 # Faults ---------------------------------------------------------------------------------------------------
@@ -199,7 +135,7 @@ async def test_faults(
 
 
 async def test_no_answer_in_time_is_unknown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_module, "TIMEOUT", aiohttp.ClientTimeout(sock_read=0.05))
+    monkeypatch.setattr(http, "TIMEOUT", aiohttp.ClientTimeout(sock_read=0.05))
     rig.graph.misbehave(Fault("hang"))
     error = await rig.fails()
     assert (error.code, error.outcome) == ("whatsapp:timeout", "unknown")
@@ -212,10 +148,11 @@ async def test_nobody_there_is_refused(rig: Rig) -> None:
 
 
 async def test_a_full_pool_is_refused_not_unknown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_module, "TIMEOUT", aiohttp.ClientTimeout(connect=0.05))
+    monkeypatch.setattr(http, "TIMEOUT", aiohttp.ClientTimeout(connect=0.05))
     rig.graph.misbehave(Fault("hang"))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
-        narrow = replace(rig, adapter=WhatsAppAdapter(rig.graph.url, session, lambda: NOW), session=session)
+        adapter = WhatsAppAdapter(rig.graph.url, session, lambda: NOW, rig.files)
+        narrow = replace(rig, adapter=adapter, session=session)
         first = asyncio.ensure_future(narrow.send())
         await asyncio.sleep(0)
         error = await narrow.fails()
@@ -238,7 +175,8 @@ async def test_many_tenants_share_one_session_without_mixing(rig: Rig) -> None:
 async def test_the_stand_in_runs_in_a_thread_and_obeys_over_http() -> None:
     with GraphThread(GraphStandIn()) as graph:
         async with aiohttp.ClientSession() as session:
-            rig = Rig(graph, WhatsAppAdapter(graph.url, session, lambda: NOW), session)
+            files = MemoryFiles()
+            rig = Rig(graph, WhatsAppAdapter(graph.url, session, lambda: NOW, files), session, files)
             fault = {"kind": "error", "code": 131047}
             async with session.post(f"{graph.url}/_faults", json=fault) as response:
                 assert response.status == 200
@@ -248,46 +186,19 @@ async def test_the_stand_in_runs_in_a_thread_and_obeys_over_http() -> None:
                 assert (await response.json())["accepted"] == 1
 
 
-# pywa as a witness: what it would have sent is what we send -----------------------------------------------
-
-MENU = ListMenu("Choose", "Menu", (Choice("a", "A", "first"), Choice("b", "B")))
-SECTIONS = SectionList(
-    "Menu", [Section("", [SectionRow("A", callback_data="a", description="first"), SectionRow("B", "b")])]
-)
+# Codes that nobody has described -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (Text("hola"), {"text": "hola", "preview_url": False}),
-        (
-            Buttons("Shall we?", YES_NO),
-            {"text": "Shall we?", "buttons": [Button(c.title, c.id) for c in YES_NO]},
-        ),
-        (MENU, {"text": "Choose", "buttons": SECTIONS}),
-    ],
-)
-async def test_pywa_agrees(content: Content, said: dict[str, Any]) -> None:
-    bodies: list[dict[str, Any]] = []
-
-    async def witness(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.content))
-        assert request.url.path == f"/{API_VERSION}/{PHONE_ID}/messages"
-        return httpx.Response(
-            200, json={"contacts": [{"input": "1", "wa_id": "1"}], "messages": [{"id": "wamid.1"}]}
-        )
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(witness)) as session:
-        client = WhatsApp(PHONE_ID, TOKEN, session=session, skip_duplicate_updates=False)
-        await client.send_message(
-            to="34600111222", reply_to_message_id="wamid.Q", tracker="m_1", sender=PHONE_ID, **said
-        )
-    ours = payload(Outgoing("m_1", "cv_1", "34600111222", content, 1, NOW, reply_to="wamid.Q"))
-    assert _bare(bodies[0]) == _bare(ours)
+async def test_an_unmapped_code_is_tried_twice_and_logged_once(rig: Rig, log: list[str]) -> None:
+    rig.graph.misbehave(Fault.error(5555), 2)
+    errors = [await rig.fails(), await rig.fails()]
+    assert [(error.retryable, error.most_attempts) for error in errors] == [(True, 2)] * 2
+    assert [line for line in log if "5555" in line] == ["unmapped error code: whatsapp:5555"]
 
 
-def _bare(node: Any) -> Any:
-    """Without the values that say nothing: empty titles and false flags."""
-    if isinstance(node, dict):
-        return {key: _bare(value) for key, value in node.items() if value not in ("", False, None)}
-    return [_bare(value) for value in node] if isinstance(node, list) else node
+async def test_an_unmapped_code_in_a_receipt_is_logged_once(rig: Rig, log: list[str]) -> None:
+    states = [
+        status("wamid.1", "failed", 1749416383, recipient="1", code=code) for code in (5556, 5556, 131047)
+    ]
+    rig.adapter.parse(CHANNEL, statuses_webhook(states))
+    assert log == ["unmapped error code: whatsapp:5556"]

@@ -11,6 +11,7 @@ const TYPING_EVERY = 3000;
 const TYPING_LIFE = 15000;
 const RECEIPTS_EVERY = 2000;
 const NOTICE_LIFE = 8000;
+const FILE_MOST = 25;
 
 class Widget {
   #boot;
@@ -35,6 +36,7 @@ class Widget {
     this.#site = this.#store.get("site") || {};
     this.#view = new View(boot.host, {
       say: (text) => this.#say({ type: "text", text }),
+      attach: (files) => this.#attach(files),
       typing: () => this.#tellTyping(),
       toggle: () => this.#toggle(),
       close: () => this.#close(),
@@ -50,6 +52,7 @@ class Widget {
       this.#store,
       (frame, room) => this.#connection.send(frame, room),
       () => this.#render(),
+      (...what) => this.#connection.upload(...what),
     );
     this.#connection = new Connection(boot, this.#store, () => this.#chat.cursor, {
       session: (session) => this.#greet(session.site || {}),
@@ -107,7 +110,7 @@ class Widget {
       this.#view.write(this.#store.get("draft", "sessionStorage") || "");
       if (this.#state) this.#turn(this.#state);
     }
-    this.#view.site(this.#site);
+    this.#view.site(this.#site, this.#boot.base);
     // Nothing is shown in a colour that may not be the site's.
     this.#view.launcher.hidden = !this.#site.title && !this.#state && !this.#view.isOpen;
     this.#render(true);
@@ -227,6 +230,15 @@ class Widget {
     this.#store.set("talked", true);
     this.#connection.start(true);
     return true;
+  }
+
+  #attach(files) {
+    for (const file of files) {
+      if (file.size > FILE_MOST * 1048576) this.#tell(this.#words.say("large", FILE_MOST));
+      else this.#chat.attach(file);
+    }
+    this.#store.set("talked", true);
+    this.#connection.start(true);
   }
 
   #choose(entry, choice, event) {

@@ -1,9 +1,10 @@
 // One message on the screen. Built once; `update` brings its state (ticks, pressed choices, form) up to date.
 import { el, hiddenText, icon } from "./dom.js";
 import { Form } from "./form.js";
-import { allowed, anchor, linkify } from "./text.js";
+import { allowed, anchor, formatted, linkify } from "./text.js";
+import { webAddress } from "./theme.js";
 
-const PLAIN = ["text", "buttons", "form", "system"];
+const PLAIN = ["text", "buttons", "list", "form", "system"];
 const WHO = { visitor: "you", agent: "agent" };
 
 // What a message says, whatever its kind.
@@ -13,6 +14,8 @@ export const wording = (content, words) => {
     if (content.cancelled) return words.say("cancelled");
     return Object.values(content.values || {}).filter(Boolean).join("\n") || words.say("answered");
   }
+  if (content.type === "media") return content.caption || content.name || words.say("other");
+  if (content.rich) return content.rich.map((run) => run[1]).join("");
   return content.text || (PLAIN.includes(content.type) ? "" : words.say("other"));
 };
 
@@ -31,33 +34,56 @@ const listSources = (sources, links, words) => {
   );
 };
 
+const size = (bytes) =>
+  bytes > 1048575 ? (bytes / 1048576).toFixed(1) + " MB" : Math.ceil(bytes / 1024) + " kB";
+
+// A file: its picture if there is a small one, else its name and size; both lead to the whole.
+const media = ({ link, thumbnail, name, size: bytes }, base, words) => {
+  const address = link && webAddress(new URL(link, base));
+  const label = name || words.say("attach");
+  const image = thumbnail && el("img", { alt: label, referrerpolicy: "no-referrer" });
+  const plain = [icon("file"), el("span", { dir: "auto", text: label }), bytes ? el("small", { text: size(bytes) }) : null];
+  const node = el(address ? "a" : "span", { class: "file", ...(address && { target: "_blank", rel: "noopener noreferrer", href: address.href }) });
+  node.append(...(image ? [image] : plain.filter(Boolean)));
+  if (image) {
+    image.addEventListener("error", () => image.replaceWith(...plain.filter(Boolean)));
+    image.src = new URL(thumbnail, base).href;
+  }
+  return node;
+};
+
 export class Bubble {
   #words;
   #act;
   #time = el("time");
   #tick = el("span", { class: "tick" });
   #failed = el("div", { class: "failed", hidden: true });
+  #progress = el("progress", { max: "100", hidden: true });
   #shown = null;
 
   // `act` has: choose(entry, choice, event), answer(entry, values, cancelled), retry(key), remove(key).
-  constructor(entry, words, links, kept, act) {
+  // `links`: the origins that may be linked to; `base`: where the gateway is.
+  constructor(entry, words, { links, base }, kept, act) {
     this.#words = words;
     this.#act = act;
     this.form = null;
     this.choices = null;
     const { content, from } = entry;
     const system = content.type === "system";
-    const text = wording(content, words);
+    const file = content.type === "media";
+    const text = file ? content.caption : wording(content, words);
     const who = el("p", { class: "who", text: words.say(WHO[from] || "bot") });
     const body = el("div", { class: "body", dir: "auto" });
-    if (text) body.append(el("p", { class: "text", dir: "auto" }, ...linkify(text, links)));
+    if (file) body.append(media(content, base, words), this.#progress);
+    const runs = content.rich ? formatted(content.rich, links) : linkify(text || "", links);
+    if (text) body.append(el("p", { class: "text", dir: "auto" }, ...runs));
     if (content.sources?.length) body.append(listSources(content.sources, links, words));
     if (content.type === "form") {
       this.form = new Form(content, words, kept, (values, cancelled) => act.answer(entry, values, cancelled));
       body.append(this.form.node);
     }
     this.node = el("div", { class: `msg ${system ? "system" : WHO[from] || "bot"}${entry.greeting ? " greeting" : ""}` }, system ? null : who, body);
-    if (content.type === "buttons" && content.choices?.length) this.#addChoices(entry);
+    if (content.choices?.length) this.#addChoices(entry);
     if (!system) this.node.append(this.#failed, el("p", { class: "meta" }, this.#time, from === "visitor" && this.#tick));
   }
 
@@ -68,6 +94,7 @@ export class Bubble {
         class: "choice",
         dir: "auto",
         text: choice.title,
+        title: choice.description,
         onclick: (event) => this.#act.choose(entry, choice, event),
       });
       return { id: choice.id, button };
@@ -89,6 +116,12 @@ export class Bubble {
     this.#time.textContent = this.#words.time(date);
     this.#time.title = this.#words.full(date);
     if (entry.from === "visitor" && this.#shown !== state) this.#mark(entry, state);
+    const going = entry.progress !== undefined && !entry.failed;
+    this.#progress.hidden = !going;
+    if (going) {
+      this.#progress.value = entry.progress;
+      this.#progress.setAttribute("aria-label", this.#words.say("sending", entry.progress));
+    }
     for (const { id, button } of this.choices || []) {
       button.disabled = !open;
       button.classList.toggle("pressed", id === pressed);
@@ -111,7 +144,7 @@ export class Bubble {
     const button = (word, run) =>
       el("button", { type: "button", class: "link", text: this.#words.say(word), onclick: () => run(entry.key) });
     this.#failed.append(
-      el("p", { text: `${this.#words.say("failed")} ${entry.failed}`.trim() }),
+      el("p", { text: `${this.#words.say(entry.progress === undefined ? "failed" : "unsent")} ${entry.failed}`.trim() }),
       button("retry", this.#act.retry),
       button("remove", this.#act.remove),
     );

@@ -18,12 +18,16 @@ export class Chat {
   #changed;
   #messages = new Map();
   #queue = [];
+  #uploads = [];
   #flying = null;
   #timer = 0;
   #numbers = 0;
+  #upload;
 
   // `send(frame, room)` is the connection's; `changed()` is called after every change.
-  constructor(store, send, changed) {
+  // `upload(file, progress, done)` is the connection's, too.
+  constructor(store, send, changed, upload) {
+    this.#upload = upload;
     this.#store = store;
     this.#send = send;
     this.#changed = changed;
@@ -62,12 +66,45 @@ export class Chat {
     const queued = this.#queue.map((item) => ({
       key: item.id,
       from: "visitor",
-      content: item.content,
+      content: item.name ? { ...item.content, name: item.name } : item.content,
       date: new Date(item.at),
       queued: true,
       failed: item.failed,
     }));
-    return [...stored, ...queued];
+    const going = this.#uploads.map(({ id, file, at, progress, failed }) => ({
+      key: id,
+      from: "visitor",
+      content: { type: "media", name: file.name, size: file.size },
+      date: new Date(at),
+      queued: true,
+      progress,
+      failed,
+    }));
+    return [...stored, ...queued, ...going];
+  }
+
+  // A file goes up at once, and is said when it is there. It does not outlive the page.
+  attach(file) {
+    const item = { id: uuid(), file, at: Date.now(), progress: 0 };
+    this.#uploads.push(item);
+    this.#raise(item);
+  }
+
+  #raise(item) {
+    item.failed = "";
+    item.stop = this.#upload(
+      item.file,
+      (progress) => {
+        item.progress = progress;
+        this.#changed();
+      },
+      (answer, problem) => {
+        if (answer && this.say({ type: "media", file: answer.file }, answer.name)) return this.remove(item.id);
+        item.failed = problem || " ";
+        this.#changed();
+      },
+    );
+    this.#changed();
   }
 
   reset() {
@@ -86,9 +123,10 @@ export class Chat {
   }
 
   // False if too many are waiting already.
-  say(content) {
+  // `name` is shown of a file until the gateway tells more of it.
+  say(content, name) {
     if (this.#queue.length >= QUEUE_MOST) return false;
-    const item = { id: uuid(), content, at: Date.now(), nr: this.#numbers++ };
+    const item = { id: uuid(), content, name, at: Date.now(), nr: this.#numbers++ };
     this.#queue.push(item);
     this.#store.set("unsent:" + item.id, item);
     this.#changed();
@@ -114,6 +152,8 @@ export class Chat {
   }
 
   retry(id) {
+    const upload = this.#uploads.find((one) => one.id === id);
+    if (upload) return this.#raise(upload);
     const item = this.#queue.find((queued) => queued.id === id);
     if (item) delete item.failed;
     this.#changed();
@@ -121,6 +161,8 @@ export class Chat {
   }
 
   remove(id) {
+    this.#uploads.find((one) => one.id === id)?.stop();
+    this.#uploads = this.#uploads.filter((one) => one.id !== id);
     this.#settle(id);
     this.#changed();
   }

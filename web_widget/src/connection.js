@@ -64,6 +64,22 @@ export class Connection {
     return true;
   }
 
+  // A file to the gateway. `progress(percent)` is called while it goes; `done(answer, problem)` once. Returns the way
+  // to stop it.
+  upload(file, progress, done) {
+    const request = new XMLHttpRequest();
+    const where = new URLSearchParams({ site: this.#boot.site, name: file.name });
+    request.open("POST", `${this.#boot.base}files?${where}`);
+    request.setRequestHeader("Authorization", "Visitor " + this.#store.get("token"));
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.responseType = "json";
+    request.upload.onprogress = ({ loaded, total }) => progress(Math.floor((loaded / total) * 100));
+    request.onload = () => (request.status === 200 ? done(request.response) : done(null, request.response?.detail));
+    request.onerror = () => done(null, "");
+    request.send(file);
+    return () => request.abort();
+  }
+
   async #connect() {
     if (this.#busy || this.#socket || this.#over) return;
     this.#busy = true;

@@ -31,6 +31,7 @@ export class Log {
   #words;
   #act;
   #links = [];
+  #base = "";
   #bubbles = new Map();
   #days = new Map();
   #expectsAnswer = false;
@@ -61,6 +62,10 @@ export class Log {
 
   set links(links) {
     this.#links = links;
+  }
+
+  set base(base) {
+    this.#base = base;
   }
 
   #near() {
@@ -151,7 +156,7 @@ export class Log {
       }
       let bubble = this.#bubbles.get(entry.key);
       if (!bubble) {
-        bubble = new Bubble(entry, this.#words, this.#links, kept, this.#act);
+        bubble = new Bubble(entry, this.#words, { links: this.#links, base: this.#base }, kept, this.#act);
         this.#bubbles.set(entry.key, bubble);
       }
       bubble.update(entry, consequence(entry));

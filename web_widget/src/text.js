@@ -24,6 +24,17 @@ const trim = (address) => {
   return address;
 };
 
+const TAGS = { bold: "strong", italic: "em", code: "code" };
+
+// Runs of formatting as the gateway read them: [style, text, address?].
+export const formatted = (runs, links) =>
+  runs.flatMap(([style, text, address]) => {
+    if (TAGS[style]) return el(TAGS[style], { text });
+    const url = address && (allowed(address, links) || (/^(mailto|tel):/.test(address) && { href: address }));
+    if (url) return anchor(url, text);
+    return linkify(address && address !== text ? `${text} (${address})` : text, links);
+  });
+
 export const linkify = (text, links) => {
   const parts = [];
   let done = 0;

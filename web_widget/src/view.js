@@ -47,7 +47,9 @@ export class View {
       this.#banner(),
       el("div", { class: "middle" }, this.log.node, this.log.newer),
       this.#composer(),
+      el("p", { class: "drop", "aria-hidden": "true", text: words.say("drop") }),
     );
+    this.#droppable();
     this.#root?.remove();
     this.#root = el("div", { class: "root", lang: words.language, dir: words.dir }, this.panel, this.launcher, this.live);
     this.#root.addEventListener("keydown", (event) => {
@@ -108,16 +110,34 @@ export class View {
       { type: "submit", class: "send", "aria-label": this.#words.say("send"), title: this.#words.say("send") },
       icon("send"),
     );
+    const files = el("input", { type: "file", multiple: true, hidden: true, onchange: () => this.#attach(files) });
+    const attach = el(
+      "button",
+      {
+        type: "button",
+        class: "attach",
+        "aria-label": this.#words.say("attach"),
+        title: this.#words.say("attach"),
+        onclick: () => files.click(),
+      },
+      icon("clip"),
+    );
+    this.attachButton = attach;
     const form = el(
       "form",
       { class: "composer" },
       el("label", { for: "message", class: "sr", text: this.#words.say("label") }),
-      el("div", { class: "box" }, this.input, this.sendButton),
+      el("div", { class: "box" }, this.input, files, attach, this.sendButton),
       this.counter,
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
+    });
+    this.input.addEventListener("paste", (event) => {
+      if (!event.clipboardData.files.length) return;
+      event.preventDefault();
+      this.#act.attach(event.clipboardData.files);
     });
     this.input.addEventListener("input", () => {
       this.#measure();
@@ -131,6 +151,30 @@ export class View {
       this.#submit();
     });
     return form;
+  }
+
+  #attach(files) {
+    this.#act.attach(files.files);
+    files.value = "";
+    this.input.focus();
+  }
+
+  // Files may be dropped anywhere on the panel; text is dropped into the field as ever.
+  #droppable() {
+    const carries = (event) => event.dataTransfer.types.includes("Files") && !this.input.disabled;
+    const mark = (on) => this.panel.classList.toggle("dropping", on);
+    this.panel.addEventListener("dragover", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      mark(true);
+    });
+    this.panel.addEventListener("dragleave", (event) => this.panel.contains(event.relatedTarget) || mark(false));
+    this.panel.addEventListener("drop", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      mark(false);
+      this.#act.attach(event.dataTransfer.files);
+    });
   }
 
   #submit() {
@@ -177,7 +221,8 @@ export class View {
 
   #fit = () => {};
 
-  site({ title, color, position, avatar, links }) {
+  // `base` is where the gateway is: its files are there.
+  site({ title, color, position, avatar, links }, base) {
     const { accent, on, ink } = shades(color);
     const style = this.#root.style;
     style.setProperty("--accent", accent);
@@ -186,6 +231,7 @@ export class View {
     this.#root.dataset.side = position === "left" ? "left" : "right";
     this.title.textContent = title || this.#words.say("chat");
     this.log.links = Array.isArray(links) ? links : [];
+    this.log.base = base;
     const address = avatar && webAddress(avatar);
     if (!address) return;
     const image = el("img", { alt: "", referrerpolicy: "no-referrer", width: "40", height: "40" });
@@ -232,7 +278,7 @@ export class View {
   }
 
   shut() {
-    this.input.disabled = this.sendButton.disabled = true;
+    this.input.disabled = this.sendButton.disabled = this.attachButton.disabled = true;
   }
 
   announce(text) {

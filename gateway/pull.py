@@ -1,0 +1,99 @@
+"""Reading providers ourselves, for a machine without a public address: one task a channel that wants it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from gateway.model.errors import ParleyError, SendError
+from gateway.model.ports import Puller, WebhookAdapter
+from gateway.model.tenant import Channel
+from gateway.ops.logging import stack
+from gateway.receive import Receive
+from gateway.store import Store
+
+Pulling = Callable[[], Awaitable[None]]
+
+Start = Callable[[], Coroutine[Any, Any, None]]
+
+PAUSE = 5.0
+FOLLOWS = 5.0
+"""Seconds between looks at which channels are to be read."""
+
+
+class Pull:
+    """Keeps a task running for every active channel that is to be read, and one for every app that is."""
+
+    def __init__(
+        self,
+        store: Store,
+        receive: Receive,
+        webhooks: Mapping[str, WebhookAdapter],
+        pullers: Mapping[str, Puller],
+    ) -> None:
+        self._store = store
+        self._receive = receive
+        self._webhooks = webhooks
+        self._pullers = pullers
+        self._tasks: dict[str, tuple[int, asyncio.Task[None]]] = {}
+
+    async def follow(self) -> None:
+        """One look: a task for each channel that is to be read, none for others. Raises Unavailable."""
+        wanted: dict[str, tuple[int, Start]] = {
+            kind: (0, partial(self._app, kind, puller))
+            for kind, puller in self._pullers.items()
+            if puller.pulls_app
+        }
+        for kind, puller in self._pullers.items():
+            for channel in await self._store.directory.of_kind(kind):
+                if channel.state == "active" and puller.pulls(channel):
+                    wanted[channel.id] = channel.rev, partial(self._channel, channel)
+        for name, (rev, task) in list(self._tasks.items()):
+            if task.done() or name not in wanted or wanted[name][0] != rev:
+                del self._tasks[name]
+                await _ended(task)
+        for name, (rev, start) in wanted.items():
+            if name not in self._tasks:
+                self._tasks[name] = rev, asyncio.create_task(start())
+
+    async def close(self) -> None:
+        await asyncio.gather(*(_ended(task) for _, task in self._tasks.values()))
+
+    async def _channel(self, channel: Channel) -> None:
+        adapter = self._webhooks[channel.kind]
+
+        async def take(body: bytes) -> str | None:
+            return await self._receive.pulled(adapter, channel, body)
+
+        await self._again(channel.kind, channel.id, lambda: self._pullers[channel.kind].pull(channel, take))
+
+    async def _app(self, kind: str, puller: Puller) -> None:
+        adapter = self._webhooks[kind]
+
+        async def take(body: bytes) -> str | None:
+            return await self._receive.app_wide(adapter, body)
+
+        await self._again(kind, None, lambda: puller.pull_app(take))
+
+    async def _again(self, kind: str, channel: str | None, pull: Pulling) -> None:
+        told = ""
+        while True:
+            try:
+                await pull()
+            except SendError as error:
+                if str(error) != told:  # the same trouble is told once
+                    logger.bind(channel_kind=kind, channel=channel).warning("reading is refused: {}", error)
+                told = str(error)
+                await asyncio.sleep(error.wait or PAUSE)
+            except ParleyError:
+                await asyncio.sleep(PAUSE)
+            except Exception as error:
+                logger.bind(channel_kind=kind, channel=channel).error("reading broke: {}", stack(error))
+                await asyncio.sleep(PAUSE)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
