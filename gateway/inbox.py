@@ -58,12 +58,14 @@ class Inbox:
     ) -> list[tuple[Message, bool]]:
         """Store messages durably and say that there is work.
 
-        For each the stored message and whether it is new; one that was there already is returned as written now.
+        For each that is ours the stored message and whether it is new; one that was there already is returned as
+        written now.
         Raises Unavailable when it could not be stored, and then nobody may be told that it was.
         """
         if not incoming:
             return []
         puts = [await self._put(channel, m, client_id) for m in incoming]
+        puts = [p for p in puts if not p.incoming.known_only or await self._is_known(channel, p, puts)]
         await self._expect_files(channel, puts)
         new = await self._write(channel, puts)
         await self._apply(channel, puts)
@@ -107,7 +109,7 @@ class Inbox:
                 () if incoming.place else incoming.aliases,
             ),
             client_id=client_id,
-            extra=incoming.extra,
+            extra={**incoming.extra, "past": True} if incoming.past else incoming.extra,
         )
         return _Put(incoming, message, part)
 
@@ -118,6 +120,16 @@ class Inbox:
         return await self._store.people.conversation(
             channel.tenant, channel.id, tuple(dict.fromkeys(named)), place=incoming.place is not None
         )
+
+    async def _is_known(self, channel: Channel, put: _Put, puts: Sequence[_Put]) -> bool:
+        """Whether its conversation is there, or begins with a message that came with it or waits for its turn."""
+        conversation = put.message.conversation
+        if any(p.message.conversation == conversation and not p.incoming.known_only for p in puts):
+            return True
+        store = self._store.of(channel.tenant)
+        if await store.conversations.get(conversation) is not None:
+            return True
+        return bool(await store.messages.work(conversation))
 
     async def _expect_files(self, channel: Channel, puts: Sequence[_Put]) -> None:
         files = [f for p in puts for f in _files(channel, p.message, self._clock())]

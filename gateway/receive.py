@@ -131,9 +131,9 @@ class Receive:
     async def _take(self, channel: Channel, parsed: Parsed) -> str | None:
         """Store what a body held. Receipts after messages: a late one must not delay a customer."""
         stored = await self._inbox.put(channel, parsed.messages)
-        for (message, theirs), incoming in zip(stored, parsed.messages, strict=True):
-            recent = self._clock() - message.at < ECHO_COUNTS
-            if message.author == "agent" and theirs and recent and not incoming.past:
+        for message, theirs in stored:
+            recent = self._clock() - message.at < ECHO_COUNTS and not message.extra.get("past")
+            if message.author == "agent" and theirs and recent:
                 await self._taken_over(channel, message)
         if parsed.receipts:
             await self._store.of(channel.tenant).messages.apply(channel.id, parsed.receipts, self._clock())

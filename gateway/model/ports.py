@@ -32,7 +32,8 @@ class InboundMessage:
     speaks. `aliases` are other identities of the same customer (or, with a place, of the place) named by the same payload.
     `silent` is stored and shown but starts no answer (a reaction, a system note). Parts of one `album` are stored as one message.
     `author` "agent": a person of the business said it, in the provider's own app. `past`: it was said before the
-    channel was connected to us, and changes nothing but the record. `extra` is what else the provider told, JSON-ready:
+    channel was connected to us, and changes nothing but the record. `known_only`: it is ours only if its place is a
+    conversation already; else it is somebody else's talk, and is dropped. `extra` is what else the provider told, JSON-ready:
     `forwarded` (true), `referral` (the ad or link that led here), `start` (a deep link's payload), `callback` (what has to
     be acknowledged), `topic`, `thread`, `group` (names of places).
     """
@@ -52,6 +53,7 @@ class InboundMessage:
     album: str | None = None
     author: Literal["customer", "agent"] = "customer"
     past: bool = False
+    known_only: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -317,3 +317,19 @@ async def test_a_changed_caption_leaves_the_picture(running: Running) -> None:
     assert isinstance(changed, Media)
     assert (changed.caption, changed.media_id) == ("two", "media1")
     assert changed.file is not None
+
+
+async def test_other_peoples_talk_is_not_ours_until_the_place_is_a_conversation(running: Running) -> None:
+    place = Identity("whatsapp", "group", "g1")
+    stranger = said(running, Text("echo strangers"), "1", place=place, known_only=True)
+    assert await hear(running, stranger) == []
+    assert await running.conversations() == ()
+    await hear(running, said(running, Text("echo hello"), "2", place=place))
+    [(_, new)] = await hear(running, said(running, Text("echo and"), "3", place=place, known_only=True))
+    assert new
+    assert sent(running) == ["echo hello", "echo and"]
+    both = [
+        said(running, Text("echo first"), "4", place=replace(place, id="g2")),
+        said(running, Text("echo second"), "5", place=replace(place, id="g2"), known_only=True),
+    ]
+    assert len(await hear(running, *both)) == 2
