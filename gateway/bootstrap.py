@@ -180,7 +180,7 @@ async def build(
             clock=clock,
             media=media,
             receive=receive,
-            pull=Pull(store, receive, channels.webhooks, channels.pullers),
+            pull=Pull(store, receive, channels.webhooks, channels.pullers, clock),
             desk=desk,
         )
 

@@ -1,14 +1,17 @@
 """Reading providers ourselves, for a machine without a public address: one task a channel that wants it."""
 
 import asyncio
+import contextlib
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from loguru import logger
 
 from gateway.model.errors import ParleyError, SendError
-from gateway.model.ports import Puller, WebhookAdapter
+from gateway.model.ports import Clock, Puller, WebhookAdapter
 from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
 from gateway.receive import Receive
@@ -19,12 +22,14 @@ Pulling = Callable[[], Awaitable[None]]
 Start = Callable[[], Coroutine[Any, Any, None]]
 
 PAUSE = 5.0
+LEASE = timedelta(seconds=30)
 FOLLOWS = 5.0
 """Seconds between looks at which channels are to be read."""
 
 
 class Pull:
-    """Keeps a task running for every active channel that is to be read, and one for every app that is."""
+    """Keeps a task running for every active channel that is to be read, and one for every app that is: in one process at
+    a time, for a provider gives what is new to one reader only."""
 
     def __init__(
         self,
@@ -32,11 +37,14 @@ class Pull:
         receive: Receive,
         webhooks: Mapping[str, WebhookAdapter],
         pullers: Mapping[str, Puller],
+        clock: Clock,
     ) -> None:
         self._store = store
         self._receive = receive
         self._webhooks = webhooks
         self._pullers = pullers
+        self._clock = clock
+        self._holder = secrets.token_hex(8)
         self._tasks: dict[str, tuple[int, asyncio.Task[None]]] = {}
 
     async def follow(self) -> None:
@@ -50,6 +58,10 @@ class Pull:
             for channel in await self._store.directory.of_kind(kind):
                 if channel.state == "active" and puller.pulls(channel):
                     wanted[channel.id] = channel.rev, partial(self._channel, channel)
+        for name in list(wanted):
+            now = self._clock()
+            if not await self._store.leases.hold(f"pull:{name}", self._holder, now, now + LEASE):
+                del wanted[name]
         for name, (rev, task) in list(self._tasks.items()):
             if task.done() or name not in wanted or wanted[name][0] != rev:
                 del self._tasks[name]
@@ -60,6 +72,9 @@ class Pull:
 
     async def close(self) -> None:
         await asyncio.gather(*(_ended(task) for _, task in self._tasks.values()))
+        with contextlib.suppress(ParleyError):
+            for name in self._tasks:
+                await self._store.leases.give_up(f"pull:{name}", self._holder)
 
     async def _channel(self, channel: Channel) -> None:
         adapter = self._webhooks[channel.kind]

@@ -1,7 +1,8 @@
 """The Events API to the model. https://docs.slack.dev/reference/events
 
-In a direct message everything is for us. In a channel we hear what mentions us, and what is said in a thread that we
-began: the rest is other people's talk and is neither stored nor answered.
+In a direct message everything is for us. In a channel it is what mentions us and what is said in a thread that we began
+or were named in. The parser can't know which threads those are: what is said in any other is passed on as `known_only`.
+The rest is other people's talk and is neither stored nor answered.
 """
 
 import re
@@ -47,7 +48,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A message object: where it stands (`channel`, `ts`, its thread's `root`) and whether it is meant for us."""
+    """A message object: where it stands (`channel`, `ts`, its thread's `root`) and whether it is meant for us: certainly
+    (`addressed`), or perhaps, if its thread is a conversation of ours (`heard`)."""
 
     body: Body
     message: Mapping[str, Any]
@@ -69,10 +71,12 @@ class _Said:
     @property
     def addressed(self) -> bool:
         ours = self.message.get("parent_user_id") == self.body.bot != ""
-        return is_direct(self.channel) or self.mentioned or ours or self.mentions_us(self.message)
+        named = self.mentioned or mentions(word(self.message.get("text")), self.body.bot)
+        return is_direct(self.channel) or named or ours
 
-    def mentions_us(self, message: Mapping[str, Any]) -> bool:
-        return mentions(word(message.get("text")), self.body.bot)
+    @property
+    def heard(self) -> bool:
+        return self.addressed or bool(self.root)
 
     @property
     def address(self) -> str:
@@ -80,9 +84,10 @@ class _Said:
         return f"{self.channel}:{root}" if root else self.channel
 
     def where(self) -> dict[str, Any]:
-        return (
-            {} if is_direct(self.channel) else {"place": self.body.thread(self.channel, self.root or self.ts)}
-        )
+        if is_direct(self.channel):
+            return {}
+        place = self.body.thread(self.channel, self.root or self.ts)
+        return {"place": place, "known_only": not self.addressed}
 
 
 def read(body: Body, found: Found) -> None:
@@ -146,7 +151,7 @@ def _said(said: _Said, subtype: str, found: Found) -> None:
     body = said.body
     if not said.user:
         found.ignored.append("message without a sender")
-    elif not said.addressed:
+    elif not said.heard:
         found.ignored.append("message that is not for us")
     else:
         known = subtype in _SAID
@@ -197,8 +202,9 @@ def _list(value: object) -> list[Any]:
 
 
 def _changed(body: Body, event: Mapping[str, Any], channel: str, found: Found) -> None:
-    said = _Said(body, mapping(event.get("message")), channel)
     before = mapping(event.get("previous_message"))
+    mentioned = mentions(word(before.get("text")), body.bot)
+    said = _Said(body, mapping(event.get("message")), channel, mentioned)
     if word(said.message.get("subtype")) == "tombstone":
         # What is left of a thread whose first message was deleted; its author is Slackbot now.
         _gone(_Said(body, before or said.message, channel), event, found)
@@ -206,7 +212,7 @@ def _changed(body: Body, event: Mapping[str, Any], channel: str, found: Found) -
         return
     elif word(said.message.get("subtype")) not in _SAID or not said.user:
         found.ignored.append("change of what nobody said")
-    elif not (said.addressed or said.mentions_us(before)):
+    elif not said.heard:
         found.ignored.append("change of what is not for us")
     elif not _differs(before, said.message):
         # Slack reports a link's preview, and a thread's count of replies, as changes of the message.
@@ -237,7 +243,7 @@ def _deleted(body: Body, event: Mapping[str, Any], channel: str, found: Found) -
 def _gone(said: _Said, event: Mapping[str, Any], found: Found) -> None:
     if short_id(said.message.get("bot_id")) or said.user in (said.body.bot, "USLACKBOT"):
         found.ignored.append("deletion of an app's message")
-    elif not (said.user and said.ts and said.addressed):
+    elif not (said.user and said.ts and said.heard):
         found.ignored.append("deletion of what is not for us")
     else:
         _about(said, event, Deleted(f"{said.channel}:{said.ts}"), found)

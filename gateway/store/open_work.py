@@ -19,6 +19,7 @@ class OpenWork:
         self._messages = db["messages"]
         self._receipts = db["receipts"]
         self._files = db["files"]
+        self._leases = db["leases"]
 
     async def due(self, now: datetime, limit: int) -> list[Key]:
         """Conversations with something due, each once."""
@@ -41,6 +42,7 @@ class OpenWork:
         async with guarded():
             await self._messages.update_many({"todo": "turn", "due": {"$gt": now}}, {"$set": {"due": now}})
             await self._files.update_many({"todo": "fetch", "due": {"$gt": now}}, {"$set": {"due": now}})
+            await self._leases.delete_many({})
         await self._due_now(now, {"status": int(Status.SENDING)})
 
     async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:

@@ -22,7 +22,7 @@ PAYLOADS = Path(__file__).parent.parent / "payloads"
 TEXT: Mapping[ChannelKind, str] = {
     "whatsapp": "text",
     "telegram": "text",
-    "slack": "message_im",
+    "slack": "text",
     "webhook": "text",
 }
 """The plainest body of each folder."""

@@ -487,3 +487,18 @@ async def test_a_message_is_never_changed_back(store: Store, clock: MovableClock
     found = await messages.get("m_1")
     assert found is not None
     assert (found.status, found.failure) == (Status.SENT, None)
+
+
+async def test_a_name_is_held_by_one_at_a_time(store: Store, clock: MovableClock) -> None:
+    async def hold(who: str) -> bool:
+        now = clock()
+        return await store.leases.hold("pull:ch", who, now, now + timedelta(seconds=30))
+
+    assert [await hold(w) for w in ("one", "two", "one")] == [True, False, True]
+    clock.move(seconds=31)
+    assert sorted(await asyncio.gather(hold("one"), hold("two"))) == [False, True]
+    holder = "one" if await hold("one") else "two"
+    await store.leases.give_up("pull:ch", "nobody")
+    assert not await hold("three")
+    await store.leases.give_up("pull:ch", holder)
+    assert await hold("three")
