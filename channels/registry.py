@@ -76,9 +76,18 @@ CAPABILITIES: Mapping[str, Capabilities] = {
 """What each kind can show."""
 
 
-def webhook_address(adapter: WebhookAdapter, public_url: str, channel: str) -> str:
-    """Where the provider is to call for a channel; the first of its paths."""
-    return f"{public_url}/webhooks/{adapter.kind}{adapter.paths[0]}".replace("{channel}", channel)
+PATHS: Mapping[str, tuple[str, ...]] = {
+    "whatsapp": WhatsAppAdapter.paths,
+    "telegram": TelegramAdapter.paths,
+    "slack": SlackAdapter.paths,
+    "webhook": WebhookChannelAdapter.paths,
+}
+"""Where each kind is called, under `/webhooks/<kind>`."""
+
+
+def webhook_address(kind: str, public_url: str, channel: str) -> str:
+    """Where the provider is to call for a channel; the first of its kind's paths."""
+    return f"{public_url}/webhooks/{kind}{PATHS[kind][0]}".replace("{channel}", channel)
 
 
 def lacking(kind: str, secrets: Mapping[str, str]) -> list[str]:

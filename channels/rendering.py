@@ -42,7 +42,7 @@ SAMPLES: Final[Mapping[str, Content]] = {
     "text with formatting": Text(
         "**Open** until _six_, see [hours](https://shop.example/hours)", markup=True
     ),
-    "text of 10,000 characters": Text("A sentence of some length. " * 370),
+    "text of 10,000 characters": Text(("A sentence of some length. " * 370).strip()),
     "answer with its source": Text("Two years.", (Source("Warranty", page=2),)),
     "image": Media("image", "image/jpeg", file="f_x", size=200_000, caption="Our shop"),
     "video of 12 MB": Media("video", "video/mp4", file="f_x", size=12_000_000),

@@ -21,6 +21,7 @@ class Facts:
     window_hours: int | None
     last_in: datetime | None
     blocked: bool = False
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def decide(message: Message, facts: Facts, now: datetime) -> Allowed | Refused:
     announced = facts.owner == "queue" and message.extra.get("announces") == "queue"
     if message.author == "bot" and facts.owner != "bot" and not announced:
         return Refused("owner", "A person owns the conversation, so the bot stays silent.")
+    if message.author == "bot" and facts.stopped and message.extra.get("announces") != "stopped":
+        return Refused("stopped", "The customer asked not to be written to; /start takes that back.")
     if facts.blocked:
         return Refused(
             "blocked",

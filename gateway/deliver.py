@@ -278,4 +278,5 @@ class Deliver:
             window_hours=self._adapters[channel.kind].capabilities.service_window_hours,
             last_in=conversation.last_in,
             blocked=conversation.blocked,
+            stopped=conversation.stopped,
         )

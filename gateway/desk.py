@@ -1,21 +1,41 @@
 """What a person of the business says: checked, shown with what the channel has, queued; the conversation is theirs then."""
 
+import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from channels.degrade import degrade
+from channels.kit import is_safe_str, units
 from gateway import outbox
 from gateway.handoff import set_owner
+from gateway.model.capabilities import Capabilities
 from gateway.model.clock import Sequencer
-from gateway.model.content import Album, Content, Media, from_doc
+from gateway.model.content import (
+    Album,
+    Content,
+    Deleted,
+    Edit,
+    Location,
+    Media,
+    Reaction,
+    Text,
+    from_doc,
+    plain_text,
+)
 from gateway.model.errors import Invalid, NotFound
 from gateway.model.message import Message
 from gateway.model.ports import Adapter, Clock, Key, Work
 from gateway.store import Store, TenantStore
+
+MOST_MESSAGES: Final = 10
+"""What a person says at once may become so many messages: more would be a flood in the customer's chat."""
+
+MOST_DEPTH: Final = 32
+PREVIEW: Final = 120
 
 
 class Desk:
@@ -47,10 +67,16 @@ class Desk:
         if found.merged_into:
             raise Invalid("conversation", f"the one that goes on in its place: {found.merged_into}")
         channel = await self._store.directory.channel(found.channel)
-        said = await self._with_files(store, _read(content))
-        parts, _ = degrade(said, self._adapters[channel.kind].capabilities, language=found.language)
+        said = _read(content)
+        await _check_meant(store, conversation, said)
+        capabilities = self._adapters[channel.kind].capabilities
+        if _is_too_much(said, capabilities):
+            raise _flood(said, capabilities)
+        parts, _ = degrade(await self._with_files(store, said), capabilities, language=found.language)
         if not parts:
             raise Invalid("content", "something to say")
+        if len(parts) > MOST_MESSAGES:
+            raise _flood(said, capabilities)
         if reply_to is not None:
             quoted = await store.messages.get(reply_to)
             if quoted is None or quoted.conversation != conversation or quoted.provider_id is None:
@@ -60,8 +86,13 @@ class Desk:
             found, key or secrets.token_hex(12), parts, self._sequencer, self._clock(), reply_to
         )
         await store.messages.put_queued(messages)
+        await store.conversations.said(
+            conversation, self._clock(), plain_text(messages[-1].content)[:PREVIEW]
+        )
+        written = [await store.messages.get(m.id) or m for m in messages]
+        await _amend(store, written)
         self._work.poke(Key(tenant, conversation))
-        return [await store.messages.get(m.id) or m for m in messages]
+        return written
 
     async def _with_files(self, store: TenantStore, content: Content) -> Content:
         """With what we know of its files: their real type, size and name."""
@@ -72,6 +103,9 @@ class Desk:
                 return Album(
                     tuple([await self._known(store, m, f"content.items.{n}") for n, m in enumerate(items)])
                 )
+            case Edit(content=Media() as media) if media.file or media.url:
+                # Without one the file stays, and only what stands under it changes.
+                return replace(content, content=await self._known(store, media, "content.content"))
         return content
 
     async def _known(self, store: TenantStore, media: Media, field: str) -> Media:
@@ -87,6 +121,7 @@ class Desk:
             raise Invalid(f"{field}.file", "the id of a file of yours: POST /files makes one") from None
         if file.state != "ready":
             raise Invalid(f"{field}.file", f"a file that is ready; this one is {file.state}")
+        await store.files.attach([file.id])
         return replace(
             media,
             mime=file.mime,
@@ -99,7 +134,54 @@ class Desk:
         )
 
 
+async def _check_meant(store: TenantStore, conversation: str, said: Content) -> None:
+    """What is reacted to, changed or taken back must be of this conversation. Raises Invalid."""
+    if not isinstance(said, Reaction | Edit | Deleted):
+        return
+    meant = await store.messages.get(said.to)
+    there = meant is not None and meant.conversation == conversation and meant.provider_id is not None
+    if isinstance(said, Reaction):
+        if not there:
+            raise Invalid("content.to", "a message of this conversation that has been sent or received")
+    elif meant is None or not there or meant.direction != "out":
+        raise Invalid("content.to", "a message of ours in this conversation that has been sent")
+
+
+async def _amend(store: TenantStore, written: Sequence[Message]) -> None:
+    """What a person changed reads as changed from now on; whether the channel took the change says its own status.
+    Said again, it is the same change of the same time, and so has no second effect."""
+    for message in written:
+        match message.content:
+            case Edit(to=to, content=changed):
+                await store.messages.amend(to, changed, message.at)
+            case Deleted(to=to):
+                await store.messages.amend(to, None, message.at)
+
+
+def _is_too_much(said: Content, capabilities: Capabilities) -> bool:
+    """Told from its size alone, before any work is done for it."""
+    match said:
+        case Text(text=text):
+            return units(text) > MOST_MESSAGES * capabilities.text_length
+        case Album(items=items):
+            return len(items) > MOST_MESSAGES * max(1, capabilities.album)
+    return False
+
+
+def _flood(said: Content, capabilities: Capabilities) -> Invalid:
+    match said:
+        case Text():
+            most = f"{MOST_MESSAGES} messages of {capabilities.text_length} characters each"
+            return Invalid("content.text", f"what fits into {most}; send a longer one as a file")
+        case Media():
+            return Invalid("content.caption", f"a caption that fits into {MOST_MESSAGES} messages")
+        case Album():
+            return Invalid("content.items", f"files that fit into {MOST_MESSAGES} messages here")
+    return Invalid("content", f"what fits into {MOST_MESSAGES} messages here")
+
+
 def _read(content: Mapping[str, Any]) -> Content:
+    _check_writable(content, "content")
     try:
         read = from_doc(dict(content))
     except ValidationError as error:
@@ -111,7 +193,36 @@ def _read(content: Mapping[str, Any]) -> Content:
         raise Invalid("content", "a content that is not nested so deeply") from None
     if (unknown := _unknown(content, read)) is not None:
         raise Invalid(f"content.{unknown}", "no such field")
+    _check_place(read.content if isinstance(read, Edit) else read)
     return read
+
+
+def _check_place(content: Content) -> None:
+    if isinstance(content, Location):
+        for name, value, most in (("latitude", content.latitude, 90), ("longitude", content.longitude, 180)):
+            if not -most <= value <= most:
+                raise Invalid(f"content.{name}", f"degrees between -{most} and {most}")
+
+
+def _check_writable(value: object, where: str, depth: int = 0) -> None:
+    """Refuse what no store or provider takes, anywhere in it. Raises Invalid, and never names a key that can't be written."""
+    if depth > MOST_DEPTH:
+        raise Invalid("content", "a content that is not nested so deeply")
+    match value:
+        case str() if not is_safe_str(value):
+            raise Invalid(where, "text without NUL and halves of characters (lone surrogates)")
+        case int() if not -(2**63) <= value < 2**63:
+            raise Invalid(where, "a number of at most 64 bits")
+        case float() if not math.isfinite(value):
+            raise Invalid(where, "a finite number")
+        case list() | tuple():
+            for number, item in enumerate(value):
+                _check_writable(item, f"{where}.{number}", depth + 1)
+        case Mapping():
+            for name, item in value.items():
+                if not isinstance(name, str) or not is_safe_str(name):
+                    raise Invalid(where, "names without NUL and halves of characters (lone surrogates)")
+                _check_writable(item, f"{where}.{name[:64]}", depth + 1)
 
 
 def _unknown(given: object, read: object) -> str | None:

@@ -15,8 +15,9 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from aiohttp import web
+from loguru import logger
 
-from gateway.model.errors import NotFound, Unavailable
+from gateway.model.errors import NotFound, ParleyError
 from gateway.model.file import File
 from gateway.model.ports import Clock
 from gateway.store import Store
@@ -46,8 +47,8 @@ class FileLinks:
         """A path on our own host."""
         # In steps of a minute, so that pages made within one share an address and the browser's cache.
         until = int((self._clock() + lasts).timestamp()) // 60 * 60 + 60
-        said = f"{variant}\x1f{tenant}\x1f{file}\x1f{until}"
-        token = base64.urlsafe_b64encode(said.encode() + b"\x1e" + _sign(self._keys[0], said))
+        said = f"{variant}\x1f{tenant}\x1f{file}\x1f{until}".encode()
+        token = base64.urlsafe_b64encode(said + b"\x1e" + _sign(self._keys[0], said))
         return f"/files/{token.decode().rstrip('=')}"
 
     def of_widget(self, tenant: str, file: str, variant: Variant) -> str:
@@ -59,19 +60,20 @@ class FileLinks:
         try:
             raw = base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4))
             said, signature = raw[:-33], raw[-32:]
-            text = said.decode()
-            variant, tenant, file, until = text.split("\x1f")
+            # First of all: what is not ours is not interpreted.
+            if not any(hmac.compare_digest(_sign(k, said), signature) for k in self._keys):
+                raise NotFound("no such file")
+            variant, tenant, file, until = said.decode().split("\x1f")
             moment = datetime.fromtimestamp(int(until), tz=self._clock().tzinfo)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError):
             raise NotFound("no such file") from None
-        authentic = any(hmac.compare_digest(_sign(k, text), signature) for k in self._keys)
-        if not authentic or variant not in ("file", "thumbnail") or moment <= self._clock():
+        if variant not in ("file", "thumbnail") or moment <= self._clock():
             raise NotFound("no such file")
         return ("file" if variant == "file" else "thumbnail"), tenant, file, moment
 
 
-def _sign(key: bytes, said: str) -> bytes:
-    return hmac.new(key, said.encode(), hashlib.sha256).digest()
+def _sign(key: bytes, said: bytes) -> bytes:
+    return hmac.new(key, said, hashlib.sha256).digest()
 
 
 class FileRoutes:
@@ -102,7 +104,7 @@ class FileRoutes:
     async def _whole(self, request: web.Request, file: File, headers: dict[str, str]) -> web.StreamResponse:
         asked = request.headers.get("Range", "")
         first, last = _asked(asked, file.size)
-        if first > last:
+        if first > last and file.size:
             return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{file.size}"})
         part = (first, last) != (0, file.size - 1)
         headers |= {"Accept-Ranges": "bytes", "Content-Disposition": disposition(file.name)}
@@ -119,12 +121,14 @@ class FileRoutes:
                 self._store.of(file.tenant).files.read(file, first // PART), first, last
             ):
                 await response.write(data)
-        except Unavailable:
+            await response.write_eof()
+        except (ParleyError, ConnectionError) as error:
             # Too late for a status: a cut connection says that it is not whole.
             response.force_close()
             if request.transport is not None:
                 request.transport.abort()
-        await response.write_eof()
+            if isinstance(error, ParleyError):
+                logger.bind(tenant=file.tenant, file=file.id).error("a download was broken off: {}", error)
         return response
 
 
@@ -141,7 +145,10 @@ async def between(parts: AsyncIterator[bytes], first: int, last: int) -> AsyncIt
 
 
 def _asked(header: str, size: int) -> tuple[int, int]:
-    """First and last byte of one range (RFC 9110); anything else means all. First beyond last: can't be satisfied."""
+    """First and last byte of one range (RFC 9110); anything else means all. First beyond last: can't be satisfied, or
+    an empty file, which has no ranges."""
+    if not size:
+        return 0, -1
     match = _RANGE.fullmatch(header.strip())
     if match is None or not (match[1] or match[2]):
         return 0, size - 1

@@ -4,6 +4,7 @@ Before a message is written, the records of its files are: they are fetched in t
 After it, an edit or a deletion is applied to the message that it means.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,10 +13,10 @@ from typing import Final
 from gateway.model.clock import Sequencer
 from gateway.model.content import Album, Content, Deleted, Edit, Media, Text, Unsupported
 from gateway.model.file import File
-from gateway.model.message import Message, Sender, Status, file_id, message_id, stable_id
+from gateway.model.message import Message, Sender, Status, file_id, message_id
 from gateway.model.ports import Clock, InboundMessage, Key, Work
 from gateway.model.tenant import Channel
-from gateway.store import Store
+from gateway.store import Store, TenantStore
 from gateway.store.messages import ALBUM_WAIT
 from gateway.store.people import conversation_of
 
@@ -64,6 +65,9 @@ class Inbox:
         """
         if not incoming:
             return []
+        if len(incoming) > 1 and channel.kind not in ALONE:
+            alone = [m.place or m.identity for m in incoming if not m.aliases]
+            await self._store.people.recall(channel.tenant, channel.id, alone)
         puts = [await self._put(channel, m, client_id) for m in incoming]
         puts = [p for p in puts if not p.incoming.known_only or await self._is_known(channel, p, puts)]
         await self._expect_files(channel, puts)
@@ -83,7 +87,7 @@ class Inbox:
     async def _put(self, channel: Channel, incoming: InboundMessage, client_id: str | None) -> _Put:
         group = incoming.album if isinstance(incoming.content, Media) else None
         identifier = message_id(channel.id, f"album:{group}" if group else incoming.provider_id)
-        part = stable_id("p", incoming.provider_id) if group else None
+        part = message_id(channel.id, incoming.provider_id) if group else None
         content = _kept(incoming.content, channel.id, identifier, part)
         echo = incoming.author == "agent"
         message = Message(
@@ -94,7 +98,7 @@ class Inbox:
             direction="out" if echo else "in",
             author=incoming.author,
             # What was said long ago stands where it was said.
-            seq=int(incoming.at.timestamp() * 1_000_000) if incoming.past else self._sequencer.next(),
+            seq=_past_place(incoming) if incoming.past else self._sequencer.next(),
             at=incoming.at,
             content=content,
             status=_status(incoming),
@@ -157,14 +161,26 @@ class Inbox:
 
     async def _apply(self, channel: Channel, puts: Sequence[_Put]) -> None:
         """Edits and deletions; after the whole body is stored, for it may hold their messages, too."""
-        messages = self._store.of(channel.tenant).messages
+        store = self._store.of(channel.tenant)
         for put in puts:
             content = put.message.content
             if isinstance(content, Edit | Deleted):
                 changed = content.content if isinstance(content, Edit) else None
-                target = message_id(channel.id, content.to)
-                if not await messages.amend(target, changed, put.incoming.at):
-                    await messages.amend_by_provider_id(channel.id, content.to, changed, put.incoming.at)
+                if not await amend(store, channel.id, content.to, changed, put.incoming.at):
+                    await self._store.open_work.amend_later(put.message, content.to, self._clock())
+
+
+async def amend(store: TenantStore, channel: str, to: str, changed: Content | None, at: datetime) -> bool:
+    """Apply an edit, or (None) a deletion, of the message with a provider's id; whether it is there."""
+    if await store.messages.amend(message_id(channel, to), changed, at):
+        return True
+    return await store.messages.amend_by_provider_id(channel, to, changed, at)
+
+
+def _past_place(incoming: InboundMessage) -> int:
+    """Microseconds: providers tell whole seconds, and messages of the same one must not share a place."""
+    within = int(hashlib.sha256(incoming.provider_id.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16)
+    return int(incoming.at.timestamp()) * 1_000_000 + within % 1_000_000
 
 
 def _needs_turn(incoming: InboundMessage) -> bool:

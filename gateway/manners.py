@@ -1,10 +1,15 @@
 """What the core does by itself with what is no question: commands of a channel's menu, and things that happened.
 
-Pure. `react` gives None for everything that the lead flow and the brain are to answer.
+Pure. `words` comes first: a command that nobody made is what its words say. `react` gives None for everything that the
+lead flow and the brain are to answer.
+
+While a person owns the conversation, or is waited for, the bot's words would not leave: then a command has its effect and
+nothing is said.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway.model.content import Buttons, Choice, Command, Content, System, Text
 from gateway.model.conversation import Conversation
@@ -19,14 +24,25 @@ class Reaction:
     conversation: Conversation
 
 
+KNOWN: Final = frozenset({"start", "stop", "help", "human", "language"})
+
+
+def words(content: Content) -> Content:
+    """A command that is none of ours as the text that it is: `/prices shoes` asks for "prices shoes"."""
+    if isinstance(content, Command) and content.name.lower() not in KNOWN:
+        return Text(f"{content.name} {content.argument}".strip())
+    return content
+
+
 def react(
     content: Content, conversation: Conversation, business: str, greeting: str | None
 ) -> Reaction | None:
     match content:
         case System(event=event):
             return _happened(event, conversation, business, greeting)
-        case Command(name=name, argument=argument):
-            return _command(name.lower(), argument, conversation, business, greeting)
+        case Command(name=name, argument=argument) if name.lower() in KNOWN:
+            reaction = _command(name.lower(), argument, conversation, business, greeting)
+            return reaction if conversation.owner == "bot" else replace(reaction, say=())
     return None
 
 
@@ -45,7 +61,7 @@ def _happened(event: str, conversation: Conversation, business: str, greeting: s
 
 def _command(
     name: str, argument: str, conversation: Conversation, business: str, greeting: str | None
-) -> Reaction | None:
+) -> Reaction:
     language = conversation.language
     match name:
         case "start":
@@ -53,14 +69,11 @@ def _command(
             return Reaction((_greeting(conversation, business, greeting),), started)
         case "stop":
             return Reaction((Text(told("stopped", language)),), replace(conversation, stopped=True))
-        case "help":
-            return Reaction((Text(told("help", language)),), conversation)
         case "human":
             return _human(conversation)
         case "language":
             return _language(argument, conversation)
-    # A command that nobody made: what was meant is said by its words.
-    return Reaction((Text(told("help", language)),), conversation) if not argument else None
+    return Reaction((Text(told("help", language)),), conversation)
 
 
 def _greeting(conversation: Conversation, business: str, greeting: str | None) -> Text:
@@ -68,7 +81,7 @@ def _greeting(conversation: Conversation, business: str, greeting: str | None) -
 
 
 def _human(conversation: Conversation) -> Reaction:
-    if conversation.owner == "agent":
+    if conversation.owner != "bot":  # they were told already
         return Reaction((), conversation)
     return Reaction((Text(told("human", conversation.language)),), replace(conversation, owner="queue"))
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from gateway.model.clock import Sequencer
 from gateway.model.content import Content
 from gateway.model.conversation import Conversation
-from gateway.model.message import ANNOUNCES, Message, Status, outgoing_id
+from gateway.model.message import Announced, Message, Status, outgoing_id
 
 
 def write(
@@ -14,10 +14,10 @@ def write(
     contents: Sequence[Content],
     sequencer: Sequencer,
     now: datetime,
-    announces_queue: bool = False,
+    announces: Announced | None = None,
 ) -> list[Message]:
-    """The outgoing messages of a turn, in order, behind the message that they answer. Those that announce that a person
-    will answer may leave while the customer waits for one."""
+    """The outgoing messages of a turn, in order, behind the message that they answer. `announces`: what they tell the
+    customer, so that they leave all the same."""
     written: list[Message] = []
     place = turn.seq
     for part, content in enumerate(contents):
@@ -36,7 +36,7 @@ def write(
                 status=Status.QUEUED,
                 turn=turn.id,
                 due=now,
-                extra=ANNOUNCES if announces_queue else {},
+                extra={"announces": announces} if announces else {},
             )
         )
     return written

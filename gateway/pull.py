@@ -101,6 +101,10 @@ class Pull:
                 if str(error) != told:  # the same trouble is told once
                     logger.bind(channel_kind=kind, channel=channel).warning("reading is refused: {}", error)
                 told = str(error)
+                if error.disable_channel and channel is not None:
+                    # Its credentials are gone: asking on would change nothing. `channel enable` begins anew.
+                    await self._store.directory.disable(await self._store.directory.channel(channel))
+                    return
                 await asyncio.sleep(error.wait or PAUSE)
             except ParleyError:
                 await asyncio.sleep(PAUSE)

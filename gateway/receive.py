@@ -4,7 +4,7 @@ A refusal says nothing beyond its status. 401: not authentic; 404: no such chann
 413: too large; 415: compressed; 503: could not be stored, try again.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from loguru import logger
 from gateway import handoff
 from gateway.inbox import Inbox
 from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, ParleyError, Unavailable
-from gateway.model.message import Message
+from gateway.model.message import Message, Status
 from gateway.model.ports import ChannelEvent, Clock, Parsed, WebhookAdapter
 from gateway.model.tenant import Channel
 from gateway.store import Store
@@ -131,6 +131,7 @@ class Receive:
     async def _take(self, channel: Channel, parsed: Parsed) -> str | None:
         """Store what a body held. Receipts after messages: a late one must not delay a customer."""
         stored = await self._inbox.put(channel, parsed.messages)
+        await self._begin(channel, [m for m, _ in stored if m.status is not Status.RECEIVED])
         for message, theirs in stored:
             recent = self._clock() - message.at < ECHO_COUNTS and not message.extra.get("past")
             if message.author == "agent" and theirs and recent:
@@ -143,22 +144,33 @@ class Receive:
             logger.bind(tenant=channel.tenant, channel=channel.id).info("known and without effect: {}", kind)
         return parsed.answer
 
+    async def _begin(self, channel: Channel, messages: Sequence[Message]) -> None:
+        """What starts no turn starts its conversation here, so that somebody can see it. The latest is what it shows."""
+        store = self._store.of(channel.tenant).conversations
+        latest = {m.conversation: m for m in sorted(messages, key=lambda m: m.at)}
+        missing = set(latest) - await store.there(list(latest))
+        if missing:
+            tenant = await self._store.directory.tenant(channel.tenant)
+            for message in (latest[i] for i in sorted(missing)):
+                await store.begin(message, tenant.language, message.at)
+
     async def _taken_over(self, channel: Channel, message: Message) -> None:
         """A person of the business answered from the provider's own app: the conversation is theirs."""
         store = self._store.of(channel.tenant)
-        if await store.conversations.get(message.conversation) is None:
-            tenant = await self._store.directory.tenant(channel.tenant)
-            await store.conversations.begin(message, tenant.language, self._clock())
         await handoff.set_owner(store, message.conversation, "agent")
+        await store.messages.took_effect(message.id)
 
     async def _happened(self, channel: Channel, event: ChannelEvent) -> None:
-        new = await self._store.of(channel.tenant).events.put(channel.id, event, self._clock())
-        if not new:
+        events = self._store.of(channel.tenant).events
+        if await events.known(channel.id, event):
             return
+        if event.disable:
+            # Before it is known: stopped in between, it is told again and done then.
+            await self._store.directory.refresh()
+            await self._store.directory.disable(await self._store.directory.channel(channel.id))
+        await events.put(channel.id, event, self._clock())
         log = logger.bind(tenant=channel.tenant, channel=channel.id)
         (log.warning if event.warning or event.disable else log.info)("{}: {}", event.name, event.text)
-        if event.disable:
-            await self._store.directory.disable(channel)
 
 
 class _Refused(Exception):

@@ -334,6 +334,7 @@ class Sockets:
             file = None
         if file is None or file.conversation != visitor.conversation or file.state != "ready":
             raise frames.BadFrame("no_file", "There is no such file. Upload it first.", told)
+        await visitor.store.files.attach([file.id])
         group = file.mime.partition("/")[0]
         kind: MediaKind = group if group in ("image", "video", "audio") else "document"  # type: ignore[assignment]
         return replace(

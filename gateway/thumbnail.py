@@ -14,9 +14,11 @@ import resource
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
+from weakref import WeakKeyDictionary
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 MOST_PIXELS: Final = 40_000_000
@@ -24,6 +26,13 @@ SIDE: Final = 320
 FORMATS: Final = ("JPEG", "PNG", "GIF", "WEBP")
 SECONDS: Final = 10
 MEMORY: Final = 512 * 1024 * 1024
+AT_ONCE: Final = 2
+"""Children of one process at a time: each may hold `MEMORY` and a processor."""
+
+WAIT: Final = 60
+"""Seconds that a picture waits for its turn; then it stays without a small one."""
+
+_places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +45,35 @@ class Thumbnail:
 
 
 async def make(chunks: AsyncIterator[bytes]) -> Thumbnail | None:
-    """None for what is no picture that we can read."""
-    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
-        async for chunk in chunks:
-            source.write(chunk)
-        source.flush()
-        source.seek(0)
-        if await _run(source, result) != 0:
-            return None
-        result.seek(0)
-        head, _, picture = result.read(1024 * 1024).partition(b"\n")
+    """None for what is no picture that we can read. Raises OSError when there is no room on the disk or for a child,
+    and TimeoutError, which is one, when too many others wait."""
+    async with _place():
+        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
+            async for chunk in chunks:
+                await asyncio.to_thread(source.write, chunk)
+            await asyncio.to_thread(source.flush)
+            source.seek(0)
+            if await _run(source, result) != 0:
+                return None
+            result.seek(0)
+            # At most 1 MB: more it could not write.
+            head, _, picture = result.read(1024 * 1024).partition(b"\n")
     with contextlib.suppress(ValueError, KeyError, TypeError):
         size = json.loads(head)
         return Thumbnail(int(size["width"]), int(size["height"]), picture) if picture else None
     return None
+
+
+@asynccontextmanager
+async def _place() -> AsyncIterator[None]:
+    """One of the places of this process. Raises TimeoutError."""
+    places = _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+    async with asyncio.timeout(WAIT):
+        await places.acquire()
+    try:
+        yield
+    finally:
+        places.release()
 
 
 async def _run(source: IO[bytes], result: IO[bytes]) -> int:

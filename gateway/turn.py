@@ -21,7 +21,7 @@ from gateway.model.clock import Sequencer
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
-from gateway.model.message import Failure, Message, Status, stable_id
+from gateway.model.message import Announced, Failure, Message, Status, stable_id
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import broken, told, unsupported
@@ -92,6 +92,10 @@ class Turns:
                     raise
                 logger.error("its channel can't be used: {}", error)
                 await self._store.open_work.postpone(key.tenant, key.conversation, self._clock() + UNUSABLE)
+                return
+            if conversation is not None and conversation.merged_into:
+                # A process that had not heard of it yet has stored here: it is said where the conversation goes on.
+                await store.messages.rehome(conversation.id, conversation.merged_into, self._clock())
                 return
             if channel.kind not in self._adapters:  # another process's; it is not to be in the way of ours
                 later = self._clock() + OTHERS
@@ -219,8 +223,7 @@ class Turns:
             parts, pending = degrade(content, capabilities, language=conversation.language)
             contents += parts
             asked = pending or asked
-        # What tells the customer that a person will answer leaves, though the bot is silent from now on.
-        announces = conversation.owner == "bot" and thought.conversation.owner == "queue"
+        announces = _announced(conversation, thought.conversation)
         messages = outbox.write(message, contents, self._sequencer, self._clock(), announces)
         return _Written(messages, replace(asked, message=messages[-1].id) if asked and messages else None)
 
@@ -232,6 +235,8 @@ class Turns:
         self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
     ) -> Thought:
         """What to answer. Writes nothing."""
+        if _is_old_news(conversation, message):
+            return Thought((), conversation)
         conversation = _known(conversation, message)
         said = self._understood(conversation, _asked(message.content))
         reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
@@ -262,8 +267,8 @@ class Turns:
             content = kit.understand_choice(content.text, conversation.pending) or content
         if isinstance(content, Reply) and content.id.startswith("/"):
             name, _, argument = content.id[1:].partition(" ")
-            return Command(name, argument)
-        return content
+            content = Command(name, argument)
+        return manners.words(content)
 
     def _context(
         self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
@@ -353,6 +358,12 @@ class Turns:
         await store.messages.turn_failed(message.id, None, failure)
 
 
+def _announced(before: Conversation, after: Conversation) -> Announced | None:
+    if after.stopped:
+        return "stopped"
+    return "queue" if before.owner == "bot" and after.owner == "queue" else None
+
+
 def _known(conversation: Conversation, message: Message) -> Conversation:
     """The conversation with what a message tells of its sender. Whoever says something can be reached again."""
     blocked = conversation.blocked and isinstance(message.content, System)
@@ -366,6 +377,12 @@ def _known(conversation: Conversation, message: Message) -> Conversation:
         name=conversation.name or sender.name,
         language=conversation.chosen or sender.language or conversation.language,
     )
+
+
+def _is_old_news(conversation: Conversation, message: Message) -> bool:
+    """What happened before the customer last wrote, and was told late."""
+    last = conversation.last_in
+    return isinstance(message.content, System) and last is not None and message.at < last
 
 
 def _heard(message: Message, conversation: Conversation) -> datetime | None:

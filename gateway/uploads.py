@@ -24,7 +24,13 @@ MOST_BYTES: Final = 25 * 1024 * 1024
 AT_ONCE: Final = 2
 """Uploads that one visitor may have under way."""
 
+MOST_OF_A_SITE: Final = 16
+"""Uploads that all visitors of one site may have under way: one site can't take everybody's places."""
+
 MOST_AT_ONCE: Final = 64
+MOST_UNSAID: Final = 100
+"""Files that one visitor may have uploaded and not said."""
+
 REFUSED: Final = frozenset(
     {
         "text/html",
@@ -43,7 +49,8 @@ class Uploads:
         self._adapter = adapter
         self._clock = clock
         self._links = links
-        self._under_way: Counter[str] = Counter()
+        self._by_visitor: Counter[str] = Counter()
+        self._by_site: Counter[str] = Counter()
 
     def routes(self) -> list[web.RouteDef]:
         return [web.post("/widget/files", self.upload), web.options("/widget/files", self.preflight)]
@@ -98,23 +105,39 @@ class Uploads:
             return problem(411, "length", "Say how long the file is (Content-Length).")
         if request.content_length > MOST_BYTES:
             return problem(413, "too_large", f"A file may have at most {MOST_BYTES // 2**20} MB.")
-        if self._under_way[visitor] >= AT_ONCE or self._under_way.total() >= MOST_AT_ONCE:
+        if (
+            self._by_visitor[visitor] >= AT_ONCE
+            or self._by_site[channel.id] >= MOST_OF_A_SITE
+            or self._by_site.total() >= MOST_AT_ONCE
+        ):
             return problem(429, "busy", "Wait until the last file is there.", headers={"Retry-After": "5"})
-        self._under_way[visitor] += 1
+        self._by_visitor[visitor] += 1
+        self._by_site[channel.id] += 1
         try:
             return await self._taken(request, channel, visitor)
+        except media.Stalled:
+            return problem(408, "slow", "The file stopped coming, or came too slowly. Send it again.")
         except Invalid as error:
             return problem(422, "file", f"Please choose {error.expected}.")
         except Unavailable:
             return problem(503, "unavailable", "Try again shortly.", headers={"Retry-After": "5"})
         finally:
-            self._under_way[visitor] -= 1
-            self._under_way += Counter()  # forgets whoever has none
+            self._by_visitor[visitor] -= 1
+            self._by_site[channel.id] -= 1
+            self._by_visitor += Counter()  # forgets whoever has none
+            self._by_site += Counter()
 
     async def _taken(self, request: web.Request, channel: Channel, visitor: str) -> web.Response:
         conversation = conversation_of(channel.id, Identity("web", channel.id, visitor))
+        files = self._store.of(channel.tenant).files
+        if await files.unsaid(conversation, MOST_UNSAID) >= MOST_UNSAID:
+            return problem(
+                429,
+                "too_many",
+                "Many files were uploaded here and not sent. Send them first, or come back later.",
+            )
         file = await media.take(
-            self._store.of(channel.tenant).files,
+            files,
             channel.tenant,
             channel.id,
             conversation,

@@ -1,7 +1,8 @@
 """Slack as a channel: the port's methods over the functions beside this file. One app, many workspaces.
 
 Configuration read from a channel: `account` (the workspace's id, or the organisation's), `config["bot_user_id"]`,
-`config["bot_id"]`, `config["expires_at"]`; secrets `bot_token` and, with token rotation, `refresh_token`.
+`config["bot_id"]`, `config["expires_at"]` and `config["installed_at"]` (in Unix seconds); secrets `bot_token` and, with
+token rotation, `refresh_token`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -185,6 +186,9 @@ class SlackAdapter:
 
     # Connecting
 
+    async def account(self, channel: Channel) -> str:
+        return (await self.connect(channel, "")).account  # connecting only asks
+
     async def connect(self, channel: Channel, webhook: str) -> Connected:
         """With a bot token that a person has: ask Slack whose it is. Without one the workspace is installed in the
         browser, see `install_address` and `installed`."""
@@ -199,9 +203,8 @@ class SlackAdapter:
             if missing
             else ()
         )
-        return _connected(
-            answer, channel.config, {**channel.secrets, "bot_token": token}, (*steps, *self._steps())
-        )
+        secrets = {**channel.secrets, "bot_token": token}
+        return self._connected(answer, channel.config, secrets, (*steps, *self._steps()))
 
     def _steps(self) -> tuple[str, ...]:
         if self._settings.slack_app_token:
@@ -239,7 +242,25 @@ class SlackAdapter:
         # A token that does not expire any more leaves no old refresh token behind.
         secrets.setdefault("refresh_token", "")
         config["scopes"] = word(answer.get("scope"))
-        return _connected(who, config, secrets, ())
+        return self._connected(who, config, secrets, ())
+
+    def _connected(
+        self,
+        answer: Mapping[str, Any],
+        config: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        steps: tuple[str, ...],
+    ) -> Connected:
+        """From what `auth.test` says. Raises SendError when it does not name the workspace."""
+        whole = answer.get("is_enterprise_install") is True
+        account = short_id(answer.get("enterprise_id") if whole else answer.get("team_id"))
+        bot = short_id(answer.get("user_id"))
+        if not (account and bot):
+            raise SendError("slack:no_answer", "Slack did not say whose the token is.")
+        kept = {**config, "bot_user_id": bot, "bot_id": short_id(answer.get("bot_id"))}
+        kept |= {"team_url": word(answer.get("url"))[:256], "enterprise": whole}
+        kept["installed_at"] = int(self._clock().timestamp())
+        return Connected(account, word(answer.get("team"))[:200] or account, kept, secrets, steps)
 
     async def check(self, channel: Channel, webhook: str) -> Sequence[Finding]:
         return await self._doctor.check(channel)
@@ -265,17 +286,3 @@ class SlackAdapter:
 def _done(message: Outgoing, to: str) -> Sent:
     """What has no message of its own at Slack gets an id from the one it is about."""
     return Sent(f"{to}#{message.id}")
-
-
-def _connected(
-    answer: Mapping[str, Any], config: Mapping[str, Any], secrets: Mapping[str, str], steps: tuple[str, ...]
-) -> Connected:
-    """From what `auth.test` says. Raises SendError when it does not name the workspace."""
-    whole = answer.get("is_enterprise_install") is True
-    account = short_id(answer.get("enterprise_id") if whole else answer.get("team_id"))
-    bot = short_id(answer.get("user_id"))
-    if not (account and bot):
-        raise SendError("slack:no_answer", "Slack did not say whose the token is.")
-    kept = {**config, "bot_user_id": bot, "bot_id": short_id(answer.get("bot_id"))}
-    kept |= {"team_url": word(answer.get("url"))[:256], "enterprise": whole}
-    return Connected(account, word(answer.get("team"))[:200] or account, kept, secrets, steps)

@@ -32,6 +32,9 @@ AHEAD: Final = timedelta(hours=2)
 
 CLAIM: Final = timedelta(minutes=5)
 
+VITAL: Final = frozenset({"auth.test", "chat.postMessage"})
+"""Methods without whose permission a channel is of no use."""
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -96,17 +99,19 @@ class Api:
         self, token: str, method: str, body: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
         headers = {"Authorization": f"Bearer {_usable(token)}"}
-        reply = await self._exchange(method, headers, body if body is not None else {})
-        return _answer(reply)
+        url = f"{self.app.api_url}/{method}"
+        reply = await http.call(
+            self.session, "slack", "POST", url, self._clock(), headers=headers, body=dict(body or {})
+        )
+        return _answer(method, reply)
 
     async def form(self, method: str, fields: Mapping[str, str], authorization: str) -> Mapping[str, Any]:
         """A call that takes a form: some methods read no JSON."""
         headers = {"Authorization": authorization, "Content-Type": "application/x-www-form-urlencoded"}
         url = f"{self.app.api_url}/{method}"
         data = urlencode(fields).encode()
-        return _answer(
-            await http.call(self.session, "slack", "POST", url, self._clock(), headers=headers, data=data)
-        )
+        reply = await http.call(self.session, "slack", "POST", url, self._clock(), headers=headers, data=data)
+        return _answer(method, reply)
 
     async def query(self, channel: Channel, method: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
         """A reading call as the channel's bot. Nothing is sent by it, so its faults leave nothing in doubt."""
@@ -122,24 +127,17 @@ class Api:
             async with self.session.post(
                 f"{self.app.api_url}/auth.test", headers=headers, timeout=http.TIMEOUT, allow_redirects=False
             ) as response:
-                text = await response.content.read(http.MAX_ANSWER)
-                found = http.Reply(response.status, _object(text), None)
+                found = http.Reply(response.status, _object(await _whole(response.content)), None)
                 granted = scopes(response.headers.get("x-oauth-scopes", ""))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise transport_error("slack", error) from None
-        return _answer(found), granted
-
-    async def _exchange(self, method: str, headers: Mapping[str, str], body: Mapping[str, Any]) -> Reply:
-        url = f"{self.app.api_url}/{method}"
-        return await http.call(
-            self.session, "slack", "POST", url, self._clock(), headers=headers, body=dict(body)
-        )
+        return _answer("auth.test", found), granted
 
     # Tokens
 
     async def token(self, channel: Channel) -> str:
         """The channel's bot token, renewed if its end is near. Raises SendError."""
-        known = self._newest(channel)
+        known = self._newest(channel)  # first: it forgets a renewal that a new installation has overtaken
         if (renewal := self._renewals.get(channel.id)) and not renewal.kept:
             await self._write(channel, renewal)
         if not self._is_due(known):
@@ -164,7 +162,8 @@ class Api:
         renewal = self._renewals.get(channel.id)
         if renewal is None:
             return channel
-        if renewal.kept and channel.secrets.get("refresh_token") != renewal.replaced:
+        if channel.secrets.get("refresh_token") != renewal.replaced:
+            # The directory shows it, or what came with a new installation.
             del self._renewals[channel.id]
             return channel
         secrets = {**channel.secrets, **renewal.secrets}
@@ -241,13 +240,25 @@ def _usable(token: str) -> str:
     return token
 
 
-def _answer(reply: Reply) -> Mapping[str, Any]:
-    if not is_ok(reply):
-        if reply.ok and "ok" not in reply.body:
-            # Accepted, as far as the status says, but by whom? A proxy's page looks like this.
-            raise SendError("slack:no_answer", "Slack's answer could not be read.", True, outcome="unknown")
-        raise send_error(reply)
-    return reply.body
+def _answer(method: str, reply: Reply) -> Mapping[str, Any]:
+    if is_ok(reply):
+        return reply.body
+    if reply.ok and "ok" not in reply.body:
+        # Accepted, as far as the status says, but by whom? A proxy's page looks like this.
+        raise SendError("slack:no_answer", "Slack's answer could not be read.", True, outcome="unknown")
+    error = send_error(reply)
+    if error.code == "slack:missing_scope" and method not in VITAL:
+        # An older installation that may not react, say, still answers its customers.
+        error = replace(error, disable_channel=False)
+    raise error
+
+
+async def _whole(stream: aiohttp.StreamReader) -> bytes:
+    """The answer, cut where it is longer than any real one. One read gives what has arrived, not all."""
+    found = b""
+    while len(found) < http.MAX_ANSWER and (more := await stream.read(http.MAX_ANSWER - len(found))):
+        found += more
+    return found
 
 
 def _object(data: bytes) -> Mapping[str, Any]:

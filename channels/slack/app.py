@@ -59,7 +59,10 @@ def manifest(public_url: str, socket_mode: bool = False, rotation: bool = False)
     return _TEMPLATE.format(
         command=COMMAND,
         command_url="" if socket_mode else f"\n      url: {address(public_url, 'commands')}",
-        redirect=f"{public_url.rstrip('/')}{REDIRECT}",
+        # Slack sends browsers back to https only.
+        redirect=f"\n  redirect_urls:\n    - {public_url.rstrip('/')}{REDIRECT}"
+        if public_url.startswith("https://")
+        else "",
         scopes="".join(f"\n      - {scope}" for scope in SCOPES),
         events_url="" if socket_mode else f"\n    request_url: {address(public_url, 'events')}",
         events="".join(f"\n      - {event}" for event in EVENTS),
@@ -93,9 +96,7 @@ features:
       description: Ask a question, or ask for a person{command_url}
       usage_hint: "[question | help | human | stop | start | language]"
       should_escape: true
-oauth_config:
-  redirect_urls:
-    - {redirect}
+oauth_config:{redirect}
   scopes:
     bot:{scopes}
 settings:

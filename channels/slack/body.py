@@ -71,13 +71,15 @@ def accounts(found: Mapping[str, Any]) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request for one account. `bot` is our user there, `bot_id` what our messages are signed with."""
+    """A request for one account. `bot` is our user there, `bot_id` what our messages are signed with; `since` is when the
+    app was installed, in Unix seconds."""
 
     account: str
     found: Mapping[str, Any]
     now: datetime
     bot: str = ""
     bot_id: str = ""
+    since: float = 0
 
     def identity(self, user: str) -> Identity:
         return Identity("slack", self.account, user)

@@ -59,6 +59,12 @@ def _unsure(text: str, page: str = PAGE) -> Decision:
     return Decision(text, page, retryable=True, outcome="unknown")
 
 
+def _alike(codes: str, same: Decision) -> Mapping[str, Decision]:
+    return dict.fromkeys(codes.split(), same)
+
+
+_FORM: Final = "Slack did not accept the form of the call."
+
 UNMAPPED: Final = Decision("Slack gave an error that Parley does not know.", retryable=True)
 """Retried once, for a new error is as likely to pass as not."""
 
@@ -71,12 +77,9 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "token_expired": _later("The token has expired; it is renewed with the refresh token."),
     "not_allowed_token_type": _off("This is not a bot token (xoxb-…)."),
     "missing_scope": _off("The app lacks a permission."),
-    "no_permission": _off("The app lacks a permission, or was not approved by the workspace."),
     "team_access_not_granted": _off("The app was not granted access to this workspace."),
-    "access_denied": _off("The app is denied access to what was asked for."),
     "accesslimited": _off("The workspace limits the app to other networks."),
     "two_factor_setup_required": _off("The workspace demands that two-factor sign-in is set up first."),
-    "enterprise_is_restricted": _off("The call can't be made for an Enterprise organisation."),
     "invalid_refresh_token": _off("The refresh token is not valid any more: install the app again.", OAUTH),
     "app_not_found": _off("The app does not exist any more.", SOCKET),
     "forbidden_team": _off("The workspace does not allow this app.", SOCKET),
@@ -111,8 +114,7 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "messages_tab_disabled": Decision("The app's Messages tab is switched off: App Home > Show Tabs."),
     "invalid_user_combination": Decision("The person shares no channel with this workspace.", OPEN),
     "method_not_supported_for_channel_type": Decision("This kind of conversation can't be opened.", OPEN),
-    "users_list_not_supplied": Decision("No person was named.", OPEN),
-    "not_enough_users": Decision("No person was named.", OPEN),
+    **_alike("users_list_not_supplied not_enough_users", Decision("No person was named.", OPEN)),
     "too_many_users": Decision("Too many people were named.", OPEN),
     "restricted_action": Decision("A setting of the workspace does not let the app post here."),
     "restricted_action_read_only_channel": Decision("Nobody may post in this channel."),
@@ -125,6 +127,10 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "ekm_access_denied": Decision("The workspace's administrators have suspended posting."),
     "posting_to_channel_denied": Decision("The app may not share files in this conversation.", SHARE),
     "invalid_channel": _gone("The conversation does not exist, or the app can't see it.", SHARE),
+    # Of this place or this call, not of the installation: other conversations go on.
+    "no_permission": Decision("The app lacks a permission, or is not a member of the conversation."),
+    "access_denied": Decision("The app is denied access to what was asked for."),
+    "enterprise_is_restricted": Decision("The call can't be made for an Enterprise organisation."),
     "team_not_found": Decision("The workspace of this conversation was not found."),
     "slack_connect_file_upload_sharing_blocked": Decision("Files are blocked in shared channels.", UPDATE),
     "slack_connect_file_link_sharing_blocked": Decision("Links to files are blocked in shared channels."),
@@ -148,15 +154,9 @@ DECISIONS: Final[Mapping[str, Decision]] = {
         "Slack took the message for a double, and did not find the first."
     ),
     "invalid_arguments": Decision("Slack did not accept a value in the call."),
-    "invalid_arg_name": Decision("Slack did not accept the form of the call."),
-    "invalid_array_arg": Decision("Slack did not accept the form of the call."),
-    "invalid_charset": Decision("Slack did not accept the form of the call."),
-    "invalid_form_data": Decision("Slack did not accept the form of the call."),
-    "invalid_post_type": Decision("Slack did not accept the form of the call."),
-    "missing_post_type": Decision("Slack did not accept the form of the call."),
     "missing_argument": Decision("A value is missing in the call; an empty file leads to this.", UPLOAD),
-    "invalid_json": Decision("Slack did not accept the form of the call."),
-    "json_not_object": Decision("Slack did not accept the form of the call."),
+    **_alike("invalid_arg_name invalid_array_arg invalid_charset invalid_form_data", Decision(_FORM)),
+    **_alike("invalid_post_type missing_post_type invalid_json json_not_object", Decision(_FORM)),
     "unknown_method": Decision("Slack does not know the call."),
     "method_deprecated": Decision("Slack has ended the call: Parley needs an update."),
     "deprecated_endpoint": Decision("Slack has ended the call: Parley needs an update."),
@@ -204,9 +204,7 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "bad_redirect_uri": Decision("The app's redirect URL differs from PUBLIC_URL/slack/oauth.", OAUTH),
     "bad_client_secret": Decision("SLACK_CLIENT_SECRET is wrong.", OAUTH),
     "invalid_client_id": Decision("SLACK_CLIENT_ID is wrong.", OAUTH),
-    "invalid_grant_type": Decision("Slack did not accept the form of the call.", OAUTH),
-    "invalid_code_verifier": Decision("Slack did not accept the form of the call.", OAUTH),
-    "pkce_not_allowed": Decision("Slack did not accept the form of the call.", OAUTH),
+    **_alike("invalid_grant_type invalid_code_verifier pkce_not_allowed", Decision(_FORM, OAUTH)),
     "no_scopes": Decision("The installation asked for no permissions.", OAUTH),
     "oauth_authorization_url_mismatch": Decision(
         "The installation began at an old address of Slack's.", OAUTH

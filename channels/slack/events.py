@@ -31,10 +31,6 @@ _HAPPENED: Final = re.compile(
     r"message_replied|assistant_app_thread|huddle_thread|ekm_access_denied|sh_room_\w+|joiner_\w+|tombstone|"
     r"document_mention|file_mention|app_conversation_join|tabbed_canvas_\w+|list_record_comment"
 )
-_WARNINGS: Final = {
-    "grid_migration_started": "Slack moves the workspace into an Enterprise organisation; it may not answer meanwhile.",
-    "grid_migration_finished": "The workspace is part of an Enterprise organisation now.",
-}
 
 
 @dataclass(slots=True)
@@ -318,12 +314,16 @@ def _ended(body: Body, event: Mapping[str, Any], found: Found) -> None:
     if kind == "tokens_revoked" and not _list(bots):
         found.ignored.append("tokens_revoked of people")
         return
+    at = instant(body.found.get("event_time"), body.now)
+    if at.timestamp() < body.since:
+        # Slack tries again for minutes: meanwhile the app may have been installed anew.
+        found.ignored.append(f"{kind} of an earlier installation")
+        return
     text = (
         "The app was removed from the workspace. Install it again to go on."
         if kind == "app_uninstalled"
         else "The workspace revoked the app's token. Install the app again to go on."
     )
-    at = instant(body.found.get("event_time"), body.now)
     found.events.append(
         ChannelEvent(_event_id(body) or f"{kind} {at.isoformat()}", kind, at, text, disable=True)
     )
@@ -332,16 +332,15 @@ def _ended(body: Body, event: Mapping[str, Any], found: Found) -> None:
 def _metadata(body: Body, event: Mapping[str, Any], found: Found) -> None:
     found.ignored.append(word(event.get("type")))
     channel, ts = short_id(event.get("channel_id")), short_id(event.get("message_ts"))
-    if channel:
+    # Any app may write metadata of our name, and we are told of it: only our own is evidence.
+    ours = (event.get("bot_id") == body.bot_id != "") or (event.get("user_id") == body.bot != "")
+    if channel and ours:
         _evidence(channel, ts, event.get("metadata"), body, found)
 
 
 def _other(body: Body, event: Mapping[str, Any], found: Found) -> None:
     kind = word(event.get("type"))[:64] or "event without a type"
-    if kind in _WARNINGS:
-        at = instant(body.found.get("event_time"), body.now)
-        found.events.append(ChannelEvent(_event_id(body), kind, at, _WARNINGS[kind], warning=True))
-    elif kind == "member_joined_channel" and body.bot and event.get("user") == body.bot:
+    if kind == "member_joined_channel" and body.bot and event.get("user") == body.bot:
         at, channel = instant(event.get("event_ts"), body.now), short_id(event.get("channel"))
         text = f"The app was added to the channel {channel}; it answers there when it is mentioned."
         found.events.append(ChannelEvent(_event_id(body), kind, at, text, {"channel": channel}))

@@ -1,6 +1,7 @@
 """Files in messages, to the model. https://docs.slack.dev/reference/objects/file-object"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from channels.read import items, mapping, raw, short_id, word
@@ -24,18 +25,12 @@ def content(files: object, text: str) -> Content:
     if not media:
         reason = next(filter(None, map(_reason, found)), None)
         return Text(text) if text else Unsupported("file", raw(found), reason)
-    caption = text or None
-    if len(media) == 1:
-        return _captioned(media[0], caption)
-    return Album((_captioned(media[0], caption), *media[1:]))
+    media[0] = replace(media[0], caption=text or None)
+    return media[0] if len(media) == 1 else Album(tuple(media))
 
 
 def ids(files: object) -> Sequence[str]:
     return tuple(filter(None, (short_id(mapping(item).get("id")) for item in items(files))))
-
-
-def _captioned(media: Media, caption: str | None) -> Media:
-    return Media(**{n: getattr(media, n) for n in media.__slots__ if n != "caption"}, caption=caption)
 
 
 def _is_kept(file: Mapping[str, Any]) -> bool:

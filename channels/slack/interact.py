@@ -11,7 +11,7 @@ from typing import Any, Final
 from channels.read import instant, items, mapping, raw, short_id, word
 from channels.slack.body import Body, is_direct, name
 from channels.slack.events import Found
-from channels.slack.words import plain
+from channels.slack.words import plain, unescaped
 from gateway.model.content import Command, Content, FormReply, Reply, System, Text, Unsupported
 
 COMMAND: Final = "parley"
@@ -50,7 +50,7 @@ def _actions(body: Body, found: Found) -> None:
         if not user or action.get("action_id") == LINK:
             found.ignored.append("link button" if user else "action without a person")
             continue
-        stamp = short_id(action.get("action_ts")) or short_id(body.found.get("action_ts"))
+        stamp = short_id(action.get("action_ts"))
         found.messages.append(
             body.message(
                 f"{channel}:{ts}:{stamp}:{index}" if stamp else "",
@@ -70,11 +70,7 @@ def _place(body: Body) -> tuple[str, str, str]:
     container = mapping(body.found.get("container"))
     message = mapping(body.found.get("message"))
     channel = short_id(container.get("channel_id")) or short_id(mapping(body.found.get("channel")).get("id"))
-    ts = (
-        short_id(container.get("message_ts"))
-        or short_id(message.get("ts"))
-        or short_id(body.found.get("message_ts"))
-    )
+    ts = short_id(container.get("message_ts")) or short_id(message.get("ts"))
     return channel, ts, short_id(message.get("thread_ts")) or short_id(container.get("thread_ts"))
 
 
@@ -104,7 +100,7 @@ def _chosen(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     options = [*items(action.get("selected_options")), *items(action.get("selected_option"))]
     if options:
         for option in map(mapping, options):
-            value, title = short_id(option.get("value")), word(mapping(option.get("text")).get("text"))
+            value, title = short_id(option.get("value")), _title(option)
             if value or title:
                 yield value or title[:512], title or value
         return
@@ -112,9 +108,13 @@ def _chosen(action: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         picked = action.get(key)
         given = [g for g in map(short_id, picked if isinstance(picked, list) else [picked]) if g]
         for one in given:
-            yield one, word(mapping(action.get("text")).get("text")) or one
+            yield one, _title(action) or one
         if given:
             return
+
+
+def _title(element: Mapping[str, Any]) -> str:
+    return unescaped(word(mapping(element.get("text")).get("text")))
 
 
 _PICKED: Final = (
@@ -129,7 +129,6 @@ _PICKED: Final = (
     "selected_time",
     "selected_date_time",
     "action_id",
-    "name",
 )
 
 
@@ -154,7 +153,7 @@ def _values(view: Mapping[str, Any]) -> dict[str, str]:
     values: dict[str, str] = {}
     for block, actions in mapping(mapping(view.get("state")).get("values")).items():
         for action, state in mapping(actions).items():
-            chosen = ", ".join(value for value, _ in _chosen({**mapping(state), "action_id": "", "name": ""}))
+            chosen = ", ".join(value for value, _ in _chosen({**mapping(state), "action_id": ""}))
             # An action's name is what the form's author chose; a doubled one is told apart by its block.
             key = word(action) if word(action) not in values else f"{word(block)}.{word(action)}"
             values[key] = chosen or word(mapping(state).get("value"))
@@ -230,7 +229,6 @@ def _other(body: Body, found: Found) -> None:
 
 _READERS: Final[Mapping[str, Callable[[Body, Found], None]]] = {
     "block_actions": _actions,
-    "interactive_message": _actions,
     "view_submission": _form,
     "view_closed": _form,
     "shortcut": _shortcut,

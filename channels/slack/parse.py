@@ -28,7 +28,9 @@ def parse(channel: Channel, body: bytes, now: datetime) -> Parsed:
     if not bot and ours.get("is_bot") is True:
         bot = short_id(ours.get("user_id"))
     read_to = Found()
-    whole = Body(channel.account, found, now, bot, word(channel.config.get("bot_id")))
+    since = channel.config.get("installed_at")
+    since = since if isinstance(since, int | float) else 0
+    whole = Body(channel.account, found, now, bot, word(channel.config.get("bot_id")), since)
     if found.get("type") in ("event_callback", "app_rate_limited"):
         events.read(whole, read_to)
     elif found.get("type") != "url_verification":

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from channels.kit import clean_text, shorten, split_text, units
+from channels.read import MAX_ID
 from channels.slack.events import OUR_EVENT
 from channels.slack.interact import LINK
-from channels.slack.words import escape, mrkdwn, shown
+from channels.slack.words import escape, linked, mrkdwn, shown
 from gateway.model.content import Buttons, Choice, Content, Link, ListMenu, Media, Text
 from gateway.model.errors import SendError
 from gateway.model.ports import Outgoing
@@ -19,11 +20,13 @@ from gateway.model.ports import Outgoing
 SECTION: Final = 3000
 TITLE: Final = 75
 PLACEHOLDER: Final = 150
-VALUE: Final = 2000
+VALUE: Final = MAX_ID
+"""Slack takes 2,000 characters; an id that comes back longer than this is not read as it is."""
+
 OPTION: Final = 150
 URL: Final = 3000
 ALT: Final = 2000
-_FORMATS: Final = re.compile(r"[*_~`]")
+_FORMATS: Final = re.compile(r"[*_~`]|^\s*>", re.MULTILINE)
 _WORST: Final = 5
 """One character is at most so many once it is escaped (`&amp;`)."""
 
@@ -155,4 +158,4 @@ def _linked(media: Media, url: str) -> dict[str, Any]:
         image = {"type": "image", "image_url": url, "alt_text": shorten(clean_text(name), ALT)}
         sections = _sections(media.caption, media.markup) if media.caption else []
         return {"text": text or escape(name), "blocks": [*sections, image]}
-    return {"text": "\n".join(filter(None, (text, f"<{escape(url)}|{escape(name)}>")))}
+    return {"text": "\n".join(filter(None, (text, linked(url, name))))}

@@ -19,7 +19,7 @@ from channels.slack.api import Api
 from channels.slack.errors import as_refused
 from channels.slack.payload import comment, place
 from gateway.model.content import Media
-from gateway.model.errors import SendError
+from gateway.model.errors import NotFound, SendError
 from gateway.model.ports import Clock, Download, Files, OpenFile, Outgoing, Sent
 from gateway.model.tenant import Channel
 
@@ -92,7 +92,10 @@ class Transfer:
 
     async def _upload(self, channel: Channel, media: Media) -> str:
         """The id of a file whose bytes Slack has."""
-        file = await self._files.open(channel.tenant, media.file or "")
+        try:
+            file = await self._files.open(channel.tenant, media.file or "")
+        except NotFound:
+            raise SendError("slack:no_file", "The file is not there any more.") from None
         name = media.name or file.name or media.media
         fields = {"filename": name[:255], "length": str(file.size)}
         answer = await self._api.query(channel, "files.getUploadURLExternal", fields)
@@ -185,7 +188,7 @@ class Transfer:
                 raise as_refused(transport_error("slack", error)) from None
             if not _REDIRECT <= response.status < 400:
                 break
-            url = str(response.url.join(URL(response.headers.get("Location", ""))))
+            url = _joined(response.url, response.headers.get("Location", ""))
             response.release()
         else:
             raise _sign_in()
@@ -195,6 +198,13 @@ class Transfer:
             yield response
         finally:
             response.close()
+
+
+def _joined(base: URL, location: str) -> str:
+    try:
+        return str(base.join(URL(location)))
+    except ValueError:
+        return ""
 
 
 def _names(value: object) -> Sequence[object]:

@@ -29,7 +29,12 @@ def plain(text: str, bot: str = "") -> str:
         text = _without(text, bot)
     if "<" in text:
         text = _ANGLES.sub(_angle, text)
-    return (_ENTITIES.sub(lambda m: _ENTITY[m[1]], text) if "&" in text else text).strip()
+    return unescaped(text).strip()
+
+
+def unescaped(text: str) -> str:
+    """Slack escapes three characters in all that it sends, a button's plain title too."""
+    return _ENTITIES.sub(lambda m: _ENTITY[m[1]], text) if "&" in text else text
 
 
 def mentions(text: str, bot: str) -> bool:
@@ -149,9 +154,13 @@ def _written(span: Span) -> str:
         case "code":
             return f"`{text}`"
         case "link":
-            # "|" would end the address, and ">" the link.
-            return f"<{escape(span.url).replace('|', '%7C')}|{text.replace('|', '¦')}>"
+            return linked(span.url, span.text)
     return text
+
+
+def linked(url: str, label: str) -> str:
+    """A link. "|" would end the address, and ">" the link."""
+    return f"<{escape(url).replace('|', '%7C')}|{escape(label).replace('|', '¦')}>"
 
 
 def shown(text: str, markup: bool) -> str:

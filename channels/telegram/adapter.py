@@ -55,6 +55,8 @@ PICTURE_SIDES: Final = 10_000
 KEPT: Final = timedelta(days=3652)
 """How long a file's id is good: Telegram names no end."""
 
+LOST_FILE: Final = "telegram:400_file_id"
+
 POLL_SECONDS: Final = 50
 POLL_TIMEOUT: Final = aiohttp.ClientTimeout(
     total=POLL_SECONDS + 25, sock_connect=5, sock_read=POLL_SECONDS + 15
@@ -80,14 +82,15 @@ class TelegramAdapter:
 
     kind: ChannelKind = "telegram"
     capabilities = Capabilities(
-        text_length=payload.TEXT_LENGTH,
+        # One less than Telegram takes: buttons with long ids need an invisible character (see `choices`).
+        text_length=payload.TEXT_LENGTH - 1,
         kinds=frozenset({"location", "contacts", "link", "reaction", "edit", "deleted"}),
         requests=frozenset({"location", "phone"}),
         media=_media(),
         album=10,
         buttons=12,
         button_length=64,
-        button_text_length=payload.TEXT_LENGTH,
+        button_text_length=payload.TEXT_LENGTH - 1,
         list_rows=50,
         row_length=64,
         account_rate=30,
@@ -130,17 +133,12 @@ class TelegramAdapter:
     # Sending
 
     async def send(self, channel: Channel, message: Outgoing) -> Sent:
-        content, sources = await self._sourced(channel, message.content)
-        call = self._without_keyboard(
-            channel, message, payload.message(replace(message, content=content), sources)
-        )
         try:
-            result = await self._api.call(channel, call)
+            content, result = await self._hand_over(channel, message)
         except SendError as error:
-            if not is_done(error):
+            if error.code != LOST_FILE or not await self._forget(channel, message.content):
                 raise
-            result = True
-        self._note_keyboard(channel, message, call)
+            content, result = await self._hand_over(channel, message)
         if isinstance(message.content, Edit | Deleted | Reaction):
             # It has no id of its own; that of the message it is about belongs to that message.
             return Sent(f"{message.content.to}#{message.id}")
@@ -153,6 +151,21 @@ class TelegramAdapter:
             )
         await self._remember(channel, content, sent)
         return Sent(place_of(message.address).reference(number))
+
+    async def _hand_over(self, channel: Channel, message: Outgoing) -> tuple[Content, Any]:
+        """The content as it went out, and what Telegram made of it."""
+        content, sources = await self._sourced(channel, message.content)
+        call = self._without_keyboard(
+            channel, message, payload.message(replace(message, content=content), sources)
+        )
+        try:
+            result = await self._api.call(channel, call)
+        except SendError as error:
+            if not is_done(error):
+                raise
+            result = True
+        self._note_keyboard(channel, message, call)
+        return content, result
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         place = place_of(address)
@@ -233,10 +246,27 @@ class TelegramAdapter:
                 name = f"{media.media}/{found}"
                 await self._files.remember(channel.tenant, media.file, channel.id, name, until)
 
+    async def _forget(self, channel: Channel, content: Content) -> bool:
+        """Forget the ids by which Telegram knew our files (another bot's token was set, say): they are uploaded anew.
+        Whether there were any."""
+        content = content.content if isinstance(content, Edit) else content
+        medias = content.items if isinstance(content, Album) else (content,)
+        found = False
+        for media in medias:
+            if isinstance(media, Media) and media.file:
+                known = await self._files.uploaded(channel.tenant, media.file, channel.id)
+                if known:
+                    await self._files.remember(channel.tenant, media.file, channel.id, known, self._clock())
+                    found = True
+        return found
+
     def fetch(self, channel: Channel, media_id: str) -> AbstractAsyncContextManager[Download]:
         return self._api.download(channel, media_id)
 
     # Setting up
+
+    async def account(self, channel: Channel) -> str:
+        return await setup.account(self._api, channel)
 
     async def connect(self, channel: Channel, webhook: str) -> Connected:
         return await setup.connect(self._api, channel, webhook)

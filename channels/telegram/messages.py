@@ -190,16 +190,18 @@ def _concerns_us(
         return False
     if group is None or where.direct:
         return True
-    if isinstance(spoken, Command):
-        return spoken.name in OWN_COMMANDS or _to(message) == update.username.lower()
+    if isinstance(spoken, Command) and spoken.name in OWN_COMMANDS:
+        return True
     answered = mapping(message.get("reply_to_message"))
     to_us = short_id(mapping(answered.get("from")).get("id")) == update.bot
     # A topic that the bot opened is the quoted message of all that is said in it.
-    return said.named or (to_us and "forum_topic_created" not in answered)
+    named = said.named or _to(message) == update.username.lower() != ""
+    return named or (to_us and "forum_topic_created" not in answered)
 
 
 def _to(message: Mapping[str, Any]) -> str:
-    match = _COMMAND.match(word(message.get("text")))
+    """The bot that a command, in a text or under a file, is meant for."""
+    match = _COMMAND.match(word(message.get("text") or message.get("caption")))
     return (match[2] or "").lower() if match else ""
 
 
@@ -216,6 +218,9 @@ def _content(update: Update, message: Mapping[str, Any], said: _Said) -> Content
     text = word(message.get("text"))
     if not text:
         return content(message, said.text)
+    if said.named:
+        # "@our_bot /human" is a command, too.
+        text = said.text
     match = _COMMAND.match(text)
     if match is None or _for_another(update, message) or _forwarded(message):
         return Text(said.text)

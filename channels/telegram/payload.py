@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from channels.kit import clean_text, units
+from channels.read import MAX_ID
 from channels.telegram.api import Call
 from channels.telegram.choices import HIDDEN, MOST_HIDDEN, data_of, hidden
 from channels.telegram.places import Place, place_of
@@ -167,7 +168,7 @@ def _choices(content: Buttons | ListMenu) -> dict[str, Any]:
     if isinstance(content, ListMenu):
         params = _described(content, params)
     if (link := hidden(content.choices)) is not None:
-        if len(link) > MOST_HIDDEN:
+        if len(link) > MOST_HIDDEN or any(len(c.id) > MAX_ID for c in content.choices):
             raise SendError("telegram:ids_too_long", "The buttons' ids are too long for one message.")
         shown = params["text"] if "parse_mode" in params else html.escape(params["text"], quote=False)
         params = {"text": f'<a href="{link}">{HIDDEN}</a>{shown}', "parse_mode": "HTML"}
@@ -189,7 +190,7 @@ def _described(content: ListMenu, params: dict[str, Any]) -> dict[str, Any]:
         return params
     below = clean_text("\n\n" + "\n".join(lines))
     plain = bare(content.text) if content.markup else content.text
-    if units(plain + below) > TEXT_LENGTH:
+    if units(plain + below) >= TEXT_LENGTH:
         return params
     shown = html.escape(below, quote=False) if content.markup else below
     return params | {"text": params["text"] + shown}

@@ -68,10 +68,20 @@ def polls(channel: Channel) -> bool:
 # Connecting -----------------------------------------------------------------------------------------------
 
 
-async def connect(api: Api, channel: Channel, webhook: str) -> Connected:
-    """Set everything up at Telegram. Raises Invalid and SendError."""
+async def account(api: Api, channel: Channel) -> str:
+    """Which bot the token is for; nothing is changed. Raises Invalid and SendError."""
+    _check_token(channel)
+    return short_id((await _me(api, channel)).get("id"))
+
+
+def _check_token(channel: Channel) -> None:
     if not TOKEN.fullmatch(channel.secrets.get("token", "").strip()):
         raise Invalid("token", "a bot's token as @BotFather gives it: digits, a colon, 35 letters and digits")
+
+
+async def connect(api: Api, channel: Channel, webhook: str) -> Connected:
+    """Set everything up at Telegram. Raises Invalid and SendError."""
+    _check_token(channel)
     if not SECRET.fullmatch(channel.secrets.get("secret_token", "")):
         raise Invalid("secret_token", "16 to 256 letters, digits, _ or -")
     if not polls(channel) and (fault := address_fault(webhook)):

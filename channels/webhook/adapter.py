@@ -90,6 +90,9 @@ class WebhookChannelAdapter:
         data = {"message": message.provider_id, "to": address, "typing": typing}
         await self._call(channel, "read", f"{message.id}.read", data)
 
+    async def account(self, channel: Channel) -> str:
+        return channel.id
+
     async def connect(self, channel: Channel, webhook: str) -> Connected:
         url, secret = str(channel.config.get("url", "")), channel.secrets["signing_secret"]
         if not _is_address(url):

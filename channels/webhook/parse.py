@@ -27,6 +27,7 @@ from gateway.model.content import (
     from_doc,
 )
 from gateway.model.conversation import Identity
+from gateway.model.errors import NotForUs
 from gateway.model.message import Failure, Receipt, Status, is_message_id, stable_id
 from gateway.model.ports import InboundMessage, Parsed
 
@@ -48,6 +49,12 @@ KINDS: Final = (
 
 SILENT: Final = Reaction | Edit | Deleted
 MOST_DEPTH: Final = 16
+MOST_EVENTS: Final = 500
+MOST_FILES: Final = 30
+MOST_PARTS: Final = 100
+MOST_CHARACTERS: Final = 256 * 1024
+"""Of one body, one album, any list or table, and any string; a text alone may be longer, and is kept cut."""
+
 _STATUSES: Final = {
     "sent": Status.SENT,
     "delivered": Status.DELIVERED,
@@ -57,12 +64,16 @@ _STATUSES: Final = {
 
 
 def parse(channel: str, body: bytes, now: datetime) -> Parsed:
-    """What an authentic body holds. Raises NotForUs for what is no JSON object, and nothing else."""
+    """What an authentic body holds. Raises NotForUs for what is no JSON object, or holds more events than a body may: a 200
+    would say that they are stored; and nothing else."""
     payload = load(body)
+    events = items(payload.get("events")) or [payload]
+    if len(events) > MOST_EVENTS:
+        raise NotForUs("too many events in one body")
     messages: list[InboundMessage] = []
     receipts: list[Receipt] = []
     ignored: list[str] = []
-    for found in items(payload.get("events")) or [payload]:
+    for found in events:
         event = mapping(found)
         kind, data = word(event.get("type"))[:64], mapping(event.get("data"))
         if kind == "message" and (message := _message(channel, data, now)) is not None:
@@ -79,7 +90,7 @@ def _message(channel: str, data: Mapping[str, Any], now: datetime) -> InboundMes
     identifier = short_id(person.get("id"))
     if not identifier:
         return None
-    content = _content(_cleaned(data.get("content")))
+    content = _content(data.get("content"))
     place = short_id(data.get("thread"))
     return InboundMessage(
         provider_id=short_id(data.get("id")) or stable_id("noid", raw(data)),
@@ -89,7 +100,8 @@ def _message(channel: str, data: Mapping[str, Any], now: datetime) -> InboundMes
         content=content,
         name=clean_name(word(person.get("name"))),
         phone=word(person.get("phone"))[:32] or None,
-        place=Identity("webhook", f"{channel}:thread", place) if place else None,
+        # A kind of its own: no person's id can be a thread's.
+        place=Identity("webhook-thread", channel, place) if place else None,
         reply_to=short_id(data.get("reply_to")) or None,
         language=word(person.get("language"))[:16] or None,
         silent=isinstance(content, SILENT),
@@ -119,13 +131,50 @@ def _cleaned(value: object, depth: int = 0) -> object:
 
 
 def _content(value: object) -> Content:
+    kind = word(mapping(value).get("type"))[:64] or "unknown"
+    if (excess := _excess(value, kind)) is not None:
+        return Unsupported(kind, raw(value), excess)
+    value = _cleaned(value)
     try:
         read = from_doc(value)
     except (ValidationError, RecursionError, ValueError):
-        return Unsupported(word(mapping(value).get("type"))[:64] or "unknown", raw(value))
-    if not isinstance(read, KINDS) or (isinstance(read, Text) and not read.text.strip()):
-        return Unsupported(read.type, raw(value))
+        return Unsupported(kind, raw(value))
+    if not isinstance(read, KINDS) or _is_nothing(read):
+        return Unsupported(kind, raw(value))
     return _plain(read)
+
+
+def _excess(value: object, kind: str) -> str | None:
+    """Why it is more than one message may hold."""
+    found = mapping(value)
+    if kind == "album" and len(items(found.get("items"))) > MOST_FILES:
+        return f"more than {MOST_FILES} files"
+    return _excess_in([v for k, v in found.items() if (kind, k) != ("text", "text")], 0)
+
+
+def _excess_in(value: object, depth: int) -> str | None:
+    if isinstance(value, str) and len(value) > MOST_CHARACTERS:
+        return f"more than {MOST_CHARACTERS} characters in one field"
+    if not isinstance(value, list | dict) or depth > MOST_DEPTH:
+        return None
+    if len(value) > MOST_PARTS:
+        return f"more than {MOST_PARTS} parts"
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    return next((e for part in parts if (e := _excess_in(part, depth + 1)) is not None), None)
+
+
+def _is_nothing(content: Content) -> bool:
+    """Nothing was said, or it is at no place on Earth."""
+    match content:
+        case Text(text=text):
+            return not text.strip()
+        case Album(items=parts):
+            return not parts
+        case Location(latitude=latitude, longitude=longitude):
+            return not (abs(latitude) <= 90 and abs(longitude) <= 180)
+        case Edit(content=changed):
+            return _is_nothing(changed)
+    return False
 
 
 def _plain(content: Content) -> Content:

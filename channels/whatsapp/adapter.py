@@ -109,6 +109,9 @@ class WhatsAppAdapter:
         if message.provider_id and message.provider_id.startswith("wamid."):
             await self._call(channel, payload.read_mark(message.provider_id, typing))
 
+    async def account(self, channel: Channel) -> str:
+        return (await self.connect(channel, "")).account  # connecting only reads what was given
+
     async def connect(self, channel: Channel, webhook: str) -> Connected:
         config = dict(channel.config)
         number, waba = (

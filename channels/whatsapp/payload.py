@@ -34,6 +34,8 @@ from gateway.model.ports import Outgoing
 ROW_DESCRIPTION: Final = 72
 BUTTON: Final = 20
 ROW: Final = 24
+BUTTON_ID: Final = 256
+ROW_ID: Final = 200
 CAPTION: Final = 1024
 MOST_CONTACTS: Final = 257
 
@@ -246,11 +248,18 @@ def _label(text: str, most: int = BUTTON) -> str:
 
 
 def _button(choice: Choice) -> dict[str, Any]:
-    return {"type": "reply", "reply": {"id": choice.id, "title": _label(choice.title)}}
+    return {"type": "reply", "reply": {"id": _id(choice, BUTTON_ID), "title": _label(choice.title)}}
+
+
+def _id(choice: Choice, most: int) -> str:
+    if not 0 < len(choice.id) <= most or choice.id != choice.id.strip():
+        text = f"A choice's id has 1 to {most} characters on WhatsApp, and no spaces around them."
+        raise _refused("bad_id", text)
+    return choice.id
 
 
 def _row(choice: Choice) -> dict[str, Any]:
-    row = {"id": choice.id, "title": _label(choice.title, ROW)}
+    row = {"id": _id(choice, ROW_ID), "title": _label(choice.title, ROW)}
     if described := clean_text(choice.description or "").strip():
         row["description"] = shorten(described, ROW_DESCRIPTION)
     return row

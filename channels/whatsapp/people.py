@@ -52,15 +52,22 @@ def _scoped(business: str, user: str) -> Identity:
 
 
 def _contact(value: Mapping[str, Any], said: str, user: str) -> Mapping[str, Any]:
-    """The person's own entry of `contacts`. A lone one is theirs even if the numbers differ: in some
-    countries a WhatsApp id is not the phone number."""
+    """The person's own entry of `contacts`. A lone one is theirs even if the numbers differ (in some countries a
+    WhatsApp id is not the phone number), unless the change speaks of somebody else, too: two people must never
+    become one."""
     contacts = [mapping(item) for item in items(value.get("contacts"))]
     for contact in contacts:
         if said and short_id(contact.get("wa_id")) == said:
             return contact
         if user and short_id(contact.get("user_id")) == user:
             return contact
-    return contacts[0] if len(contacts) == 1 else {}
+    return contacts[0] if len(contacts) == 1 and _speaks_of_one(value) else {}
+
+
+def _speaks_of_one(value: Mapping[str, Any]) -> bool:
+    said = [mapping(m).get("from") for m in items(value.get("messages"))]
+    heard = [mapping(m).get("to") for m in items(value.get("message_echoes"))]
+    return "history" not in value and len({short_id(p) for p in (*said, *heard)}) <= 1
 
 
 def digits_of(text: str) -> str:

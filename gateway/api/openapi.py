@@ -52,10 +52,15 @@ def checked(model: type[BaseModel], value: Any, where: str) -> BaseModel:
     except ValidationError as error:
         raise BadRequest(
             [
-                {"field": ".".join([where, *(str(p) for p in e["loc"])]), "expected": e["msg"]}
+                {"field": _named(where, e["loc"]), "expected": e["msg"]}
                 for e in error.errors(include_input=False, include_url=False)
             ]
         ) from None
+
+
+def _named(where: str, path: Sequence[int | str]) -> str:
+    """A field's name; a key of the caller's own may hold what can't be written."""
+    return ".".join([where, *(str(p)[:64] for p in path)]).encode("utf-8", "replace").decode()
 
 
 async def read_json(request: web.Request) -> Any:

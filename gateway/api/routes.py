@@ -157,7 +157,7 @@ class Api:
         self, tenant: str, query: shapes.UploadQuery, chunks: AsyncIterator[bytes]
     ) -> shapes.FileShape:
         """Upload a file of at most 100 MB, as the body itself. Its `id` then goes into a message's content:
-        {"type": "media", "media": "document", "file": "f_…"}."""
+        {"type": "media", "media": "document", "file": "f_…"}. One that is never sent is removed after a week."""
         files = self._store.of(tenant).files
         file = await media.take(files, tenant, "", None, query.name, chunks, media.MOST_BYTES, self._clock())
         return self._file(file)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from channels import registry
 from gateway.model.content import plain_text, to_doc
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.file import File
@@ -223,7 +224,8 @@ class ChannelShape(Shape):
 
     @classmethod
     def of(cls, c: Channel, public_url: str) -> "ChannelShape":
-        webhook = None if c.kind == "web" else f"{public_url}/webhooks/{c.kind}/{c.id}"
+        called = c.kind in registry.PATHS
+        webhook = registry.webhook_address(c.kind, public_url, c.id) if called else None
         return cls(
             id=c.id,
             kind=c.kind,

@@ -15,7 +15,7 @@ from channels import registry, rendering
 from gateway.commands.context import Commands, Context, Failed, secret
 from gateway.commands.tenant import _command, _group
 from gateway.model.clock import system_clock
-from gateway.model.errors import Invalid, NotFound, SendError
+from gateway.model.errors import Conflict, Invalid, NotFound, SendError
 from gateway.model.ports import Connected, Finding, Setting, WebhookAdapter
 from gateway.model.tenant import Channel, ExtraField, Site
 from gateway.model.texts import UNSUPPORTED
@@ -41,7 +41,7 @@ def add(commands: "Commands") -> None:
     change.add_argument("--name")
     change.add_argument("--origin", action="append", metavar="URL", help="all origins anew; repeatable")
     for setting in {s.name: s for settings in registry.SETTINGS.values() for s in settings}.values():
-        _option(change, replace(setting, required=False))
+        _option(change, replace(setting, required=False), change=True)
     rendering = _command(
         group, "rendering", show_rendering, "what each kind of message becomes on each channel"
     )
@@ -84,12 +84,15 @@ def _add_kinds(group: "Commands") -> None:
     )
 
     for kind, settings in registry.SETTINGS.items():
-        command = _command(kinds, kind, add_account, _KINDS[kind])
+        command = _command(kinds, kind, add_account, _KINDS.get(kind, f"a {kind} account"))
         command.add_argument("--tenant", required=True)
         command.add_argument("--name", help="for your own lists")
         for setting in settings:
             _option(command, setting)
 
+
+_SHARED = {"verify_token", "signing_secret"}
+"""Secrets that the other side has to be given: one that was made up is told, once."""
 
 _KINDS = {
     "whatsapp": "a WhatsApp Business number (Cloud API)",
@@ -99,10 +102,12 @@ _KINDS = {
 }
 
 
-def _option(command: argparse.ArgumentParser, setting: Setting) -> None:
+def _option(command: argparse.ArgumentParser, setting: Setting, change: bool = False) -> None:
+    """With `change` a flag can be taken off again: `--no-…`."""
     option = "--" + setting.name.replace("_", "-")
     if setting.flag:
-        command.add_argument(option, action="store_true", help=setting.help)
+        action = argparse.BooleanOptionalAction if change else "store_true"
+        command.add_argument(option, action=action, default=None, help=setting.help)
         return
     text = setting.help + ("; `-` reads it from standard input" if setting.secret else "")
     command.add_argument(option, required=setting.required and setting.made is None, help=text)
@@ -169,10 +174,12 @@ async def add_account(context: Context, args: argparse.Namespace) -> None:
     """Connect an account of a provider's: its settings are the adapter's own."""
     await context.store.directory.tenant(args.tenant)
     config, secret_values = _given(args, args.kind)
+    made: set[str] = set()
     for setting in registry.SETTINGS[args.kind]:
         kept = secret_values if setting.secret else config
         if setting.made is not None and setting.name not in kept:
             kept[setting.name] = setting.made()
+            made.add(setting.name)
     identifier = "ch_" + secrets.token_hex(8)
     draft = Channel(
         identifier,
@@ -194,8 +201,7 @@ async def add_account(context: Context, args: argparse.Namespace) -> None:
     )
     await context.store.directory.add_channel(channel)
     shown = {"id": identifier, "kind": args.kind, "account": found.account, "webhook": webhook}
-    if "verify_token" in found.secrets:
-        shown["verify_token"] = found.secrets["verify_token"]
+    shown |= {n: v for n, v in found.secrets.items() if n == "verify_token" or n in made & _SHARED}
     context.show(shown, lambda: [f"Connected {channel.name} as {identifier}.", *found.steps])
 
 
@@ -203,8 +209,9 @@ async def _connected(context: Context, draft: Channel) -> tuple[str, Connected]:
     """Set the account up at its provider: the webhook's address, and what it came to. Raises Invalid and Failed."""
     async with _adapters(context) as adapters:
         adapter = adapters[draft.kind]
-        webhook = registry.webhook_address(adapter, context.settings.public_url, draft.id)
+        webhook = registry.webhook_address(draft.kind, context.settings.public_url, draft.id)
         try:
+            await _check_account(context, draft, await adapter.account(draft))
             return webhook, await adapter.connect(draft, webhook)
         except Invalid as error:
             raise Invalid("--" + error.field.replace("_", "-"), error.expected) from None
@@ -212,22 +219,49 @@ async def _connected(context: Context, draft: Channel) -> tuple[str, Connected]:
             raise Failed(f"the account can't be used: {error}") from None
 
 
+async def _check_account(context: Context, draft: Channel, account: str) -> None:
+    """Before anything is changed at the provider: a new channel's account must be free, and a channel's own must stay
+    the same. Raises Conflict and Failed."""
+    if draft.account:
+        if account != draft.account:
+            raise Failed(
+                f"these are another account's ({account}): add it with `channel add {draft.kind}`; nothing was changed"
+            )
+        return
+    try:
+        other = await context.store.directory.by_account(draft.kind, account)
+    except NotFound:
+        return
+    raise Conflict(
+        f"this {draft.kind} account ({account}) is connected already, as {other.id} of tenant {other.tenant};"
+        " nothing was changed"
+    )
+
+
 async def connect_again(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
     if channel.kind == "web":
         raise Failed("a web site needs no setting up: put its tag on your pages")
-    await _set_up(context, channel)
+    await _set_up(context, channel, {}, {})
     context.show({"id": channel.id, "account": channel.account}, lambda: [f"{channel.id} is set up again."])
 
 
-async def _set_up(context: Context, channel: Channel) -> None:
-    """Connect again with the settings as they are given, and keep them. Raises Failed for another account's."""
-    _, found = await _connected(context, channel)
-    if found.account != channel.account:
-        raise Failed(
-            f"these are another account's ({found.account}): add it with `channel add {channel.kind}`"
-        )
-    await context.store.directory.keep(channel, found.secrets, found.config)
+async def _set_up(
+    context: Context, channel: Channel, config: Mapping[str, Any], sealed: Mapping[str, str]
+) -> None:
+    """Connect again with what was given, and keep that and what connecting changed; no more, for the rest may have been
+    renewed meanwhile. Raises Failed for another account's."""
+    draft = replace(channel, config={**channel.config, **config}, secrets={**channel.secrets, **sealed})
+    _, found = await _connected(context, draft)
+    await context.store.directory.keep(
+        channel,
+        _changed(channel.secrets, found.secrets, sealed),
+        _changed(channel.config, found.config, config),
+    )
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in after.items() if k in given or k not in before or before[k] != v}
 
 
 def _given(args: argparse.Namespace, kind: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -238,8 +272,8 @@ def _given(args: argparse.Namespace, kind: str) -> tuple[dict[str, Any], dict[st
         option = "--" + setting.name.replace("_", "-")
         value = getattr(args, setting.name)
         if setting.flag:
-            if value:
-                config[setting.name] = True
+            if value is not None:
+                config[setting.name] = value
             continue
         if value is None:
             continue
@@ -306,7 +340,7 @@ async def set_channel(context: Context, args: argparse.Namespace) -> None:
     channel = await _channel(context, args.channel)
     own = {s.name for s in registry.SETTINGS.get(channel.kind, ())}
     others = {s.name for settings in registry.SETTINGS.values() for s in settings} - own
-    if strange := [n for n in sorted(others) if getattr(args, n)]:
+    if strange := [n for n in sorted(others) if getattr(args, n) is not None]:
         raise Invalid(
             "--" + strange[0].replace("_", "-"), f"nothing: a {channel.kind} channel has no such setting"
         )
@@ -321,8 +355,7 @@ async def set_channel(context: Context, args: argparse.Namespace) -> None:
     if not (settings or sealed or config):
         raise Invalid("channel set", "at least one option; see --help")
     if sealed or config:
-        changed = replace(channel, config={**channel.config, **config}, secrets={**channel.secrets, **sealed})
-        await _set_up(context, changed)
+        await _set_up(context, channel, config, sealed)
     if settings:
         await context.store.directory.set_channel(channel, settings=settings)
     names = [*sealed, *config, *settings]
@@ -344,7 +377,7 @@ async def check_channel(context: Context, args: argparse.Namespace) -> None:
     else:
         async with _adapters(context) as adapters:
             adapter = adapters[channel.kind]
-            webhook = registry.webhook_address(adapter, context.settings.public_url, channel.id)
+            webhook = registry.webhook_address(channel.kind, context.settings.public_url, channel.id)
             findings = await adapter.check(channel, webhook)
     if channel.state != "active":
         fix = f"when all else is green: `channel enable {channel.id}`"

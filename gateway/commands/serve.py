@@ -25,7 +25,7 @@ def add(commands: "Commands") -> None:
         ("migrate", migrate, "bring the database to what this version needs; safe to repeat"),
         ("doctor", doctor, "check settings, database and channels, and say what to mend"),
     ):
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(call=call, needs_store=name in ("migrate", "doctor"), json=False)
 
 
@@ -131,7 +131,8 @@ The console link signs you in once, within 30 minutes. A new one: python -m gate
 
 Your own channel, in a second terminal:
   .venv/bin/python -m gateway channel add web --tenant {demo.tenant} --origin https://www.example.com
-  .venv/bin/python -m gateway channel add whatsapp --tenant {demo.tenant} --help
+  .venv/bin/python -m gateway channel add telegram --tenant {demo.tenant} --token - --poll
+  .venv/bin/python -m gateway channel add whatsapp|slack|webhook --tenant {demo.tenant} --help
 Your own documents:
   .venv/bin/python -m gateway knowledge add --tenant {demo.tenant} FOLDER
 

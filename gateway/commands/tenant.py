@@ -39,12 +39,14 @@ def add(commands: "Commands") -> None:
 
 
 def _group(commands: "Commands", name: str, text: str) -> "Commands":
-    group = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    group = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     return group.add_subparsers(dest="action", metavar="ACTION", required=True)
 
 
 def _command(group: "Commands", name: str, call: object, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = group.add_parser(name, help=text, description=text.capitalize() + ".")
+    command: argparse.ArgumentParser = group.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + "."
+    )
     command.set_defaults(call=call, needs_store=True)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command

@@ -11,6 +11,9 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from gateway.model.markup import bare
 
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A number of things, bytes or pixels: none that is below zero, or more than every store and reader of JSON can hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -18,7 +21,7 @@ class Source:
 
     title: str
     url: str | None = None
-    page: int | None = None
+    page: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,10 @@ class Media:
     name: str | None = None
     caption: str | None = None
     markup: bool = False
-    size: int | None = None
-    seconds: int | None = None
-    width: int | None = None
-    height: int | None = None
+    size: Count | None = None
+    seconds: Count | None = None
+    width: Count | None = None
+    height: Count | None = None
     type: Literal["media"] = "media"
 
 
@@ -189,7 +192,7 @@ class OrderItem:
     """`price` is for one piece, in the currency's main unit, as the provider wrote it."""
 
     product: str
-    quantity: int
+    quantity: Count
     price: str = ""
     currency: str = ""
 

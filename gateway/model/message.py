@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 from gateway.model.content import Content
 from gateway.model.conversation import Identity
 
-ANNOUNCES: Final[Mapping[str, Any]] = {"announces": "queue"}
-"""`extra` of a bot's message that tells the customer that a person will answer."""
+Announced = Literal["queue", "stopped"]
+"""What a bot's last words tell the customer, so that they leave although the bot is silent from then on: that a person
+will answer, or that there will be no more messages. Kept as `extra["announces"]`."""
 
 _OURS: Final = re.compile(r"m_[a-z2-7]{24}", re.ASCII)
 

@@ -242,6 +242,10 @@ class WebhookAdapter(Adapter, Protocol):
     def challenge(self, verify_token: str, query: Mapping[str, str]) -> str:
         """The answer to the provider's verification request. Raises NotAuthentic."""
 
+    async def account(self, channel: Channel) -> str:
+        """Whose the draft's settings are: the account that `connect` will name. May ask the provider, and changes nothing
+        there. Raises Invalid (named after the setting) and SendError."""
+
     async def connect(self, channel: Channel, webhook: str) -> Connected:
         """Make the account ready to use. `channel` is a draft: its config and secrets are what the person gave;
         `webhook` is the address that the provider is to call. Raises Invalid (named after the setting) and SendError.

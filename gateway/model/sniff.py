@@ -53,9 +53,7 @@ _OLE_NAMES: Final = {
     "xls": "application/vnd.ms-excel",
     "ppt": "application/vnd.ms-powerpoint",
 }
-_HTML: Final = re.compile(
-    rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype html|html|head|body|script|iframe)\b", re.I | re.S
-)
+_HTML: Final = re.compile(rb"<(?:!doctype html|html|head|body|script|iframe)\b", re.I)
 _SVG: Final = re.compile(rb"<svg\b", re.I)
 
 
@@ -104,8 +102,24 @@ def _text(head: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # not merely cut inside its last character
             return UNKNOWN
-    if _HTML.match(head):
+    if _HTML.match(_without_comments(head)):
         return "text/html"
     if _SVG.search(head):
         return "image/svg+xml"
     return "text/plain"
+
+
+def _without_comments(head: bytes) -> bytes:
+    """What follows the white space and the comments at the beginning. A plain walk: no input makes it slow."""
+    at = 0
+    while at < len(head):
+        if head[at : at + 1].isspace():
+            at += 1
+        elif head.startswith(b"<!--", at):
+            end = head.find(b"-->", at + 4)
+            if end < 0:
+                break
+            at = end + 3
+        else:
+            break
+    return head[at:]

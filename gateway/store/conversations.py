@@ -47,6 +47,24 @@ class Conversations:
             doc = await self._conversations.find_one({"_id": conversation, "tenant": self._tenant})
         return conversation_from_doc(doc) if doc else None
 
+    async def said(self, conversation: str, at: datetime, preview: str) -> None:
+        """A person said something: it is what the lists show. A turn at the same time shows its own."""
+        async with guarded():
+            await self._conversations.update_one(
+                {"_id": conversation, "tenant": self._tenant},
+                {"$max": {"last_at": at}, "$set": {"preview": preview}},
+            )
+
+    async def there(self, conversations: Sequence[str]) -> set[str]:
+        """Those of the conversations that there are."""
+        if not conversations:
+            return set()
+        async with guarded():
+            docs = await self._conversations.find(
+                {"_id": {"$in": list(conversations)}}, {"tenant": 1}
+            ).to_list()
+        return {str(d["_id"]) for d in docs if d["tenant"] == self._tenant}
+
     async def create(self, conversation: Conversation) -> Conversation:
         """Write a new conversation; returns the one that stands (another process may have been first)."""
         if conversation.tenant != self._tenant:

@@ -9,8 +9,9 @@ a hung server does not hold a turn for ever. The driver reconnects by itself; no
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from bson.errors import BSONError
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -81,18 +82,33 @@ async def guarded() -> AsyncIterator[None]:
     StoreError. Neither keeps the driver's text or cause: both may hold a whole document."""
     try:
         yield
-    except (ConnectionFailure, NotPrimaryError, ExecutionTimeout, WriteConcernError):
-        raise Unavailable("the database can't be reached") from None
     except PyMongoError as error:
-        details = error.details or {} if isinstance(error, OperationFailure) else {}
-        if error.timeout or error.has_error_label("RetryableWriteError") or details.get("writeConcernErrors"):
+        if is_unavailable(error):
             raise Unavailable("the database can't be reached") from None
+        details = error.details or {} if isinstance(error, OperationFailure) else {}
         codes = [str(e.get("code")) for e in details.get("writeErrors", ())] or [
             str(getattr(error, "code", ""))
         ]
         raise StoreError(
             f"the database refused a call: {type(error).__name__} {', '.join(codes[:3])}"
         ) from None
+    except UNWRITABLE as error:
+        raise StoreError(f"a document can't be written: {type(error).__name__}") from None
+
+
+UNWRITABLE: Final = (BSONError, OverflowError, UnicodeError, RecursionError)
+"""What the driver raises for a document that has no form in BSON: none of these is one of its own errors."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database could not be reached or did not confirm, whatever the documents were."""
+    if isinstance(error, ConnectionFailure | NotPrimaryError | ExecutionTimeout | WriteConcernError):
+        return True
+    if not isinstance(error, PyMongoError):
+        return False
+    details = error.details or {} if isinstance(error, OperationFailure) else {}
+    labelled = error.timeout or error.has_error_label("RetryableWriteError")
+    return labelled or bool(details.get("writeConcernErrors"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,7 @@ INDEXES: tuple[Index, ...] = (
     Index("receipts", "expires", ("expires",), expire=True),
     Index("conversations", "recent", ("tenant", "last_at")),
     Index("contacts", "identity", ("tenant", "keys"), unique=True),
+    Index("people", "conversation", ("tenant", "conversation")),
     Index("files", "due", ("todo", "due"), partial=OPEN_WORK),
     Index("file_parts", "generation", ("tenant", "generation")),
     Index("channel_events", "latest", ("tenant", "channel", "at")),

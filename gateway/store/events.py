@@ -30,10 +30,18 @@ class Events:
         self._events = db["channel_events"]
         self._tenant = tenant
 
+    async def known(self, channel: str, event: ChannelEvent) -> bool:
+        which = {"_id": self._id(channel, event), "tenant": self._tenant}
+        async with guarded():
+            return await self._events.find_one(which, {"_id": 1}) is not None
+
+    def _id(self, channel: str, event: ChannelEvent) -> str:
+        return stable_id("ev", self._tenant, channel, event.id)
+
     async def put(self, channel: str, event: ChannelEvent, now: datetime) -> bool:
         """Keep an event; whether it is new."""
         doc = {
-            "_id": stable_id("ev", self._tenant, channel, event.id),
+            "_id": self._id(channel, event),
             "v": 1,
             "tenant": self._tenant,
             "channel": channel,

@@ -17,8 +17,13 @@ from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
 PART: Final = 256 * 1024
-UPLOAD_LASTS: Final = timedelta(hours=1)
-"""An upload that has not ended by then never will."""
+UPLOAD_LASTS: Final = timedelta(minutes=10)
+"""An upload of which no byte came for so long is over: its process is gone. Bytes renew it."""
+
+UNSAID_LASTS: Final = timedelta(days=7)
+DROPS_UNSAID: Final = True
+"""Whether a file that was uploaded and never said or sent is removed after `UNSAID_LASTS`: everything that says or
+sends a file attaches it first (`attach`)."""
 
 _FIELDS: Final = tuple(f.name for f in fields(File) if f.name != "id")
 
@@ -27,6 +32,7 @@ class Files:
     def __init__(self, db: Database, tenant: str, clock: Clock) -> None:
         self._files = db["files"]
         self._parts = db["file_parts"]
+        self._unsaid = db["unsaid"]
         self._tenant = tenant
         self._clock = clock
 
@@ -40,8 +46,12 @@ class Files:
 
     async def begin(self, file: File) -> None:
         """Write the record of a file that is being sent to us."""
+        doc = self._doc(file, "drop", file.created + UPLOAD_LASTS)
         async with guarded():
-            await self._files.insert_one(self._doc(file, "drop", file.created + UPLOAD_LASTS))
+            if file.conversation:
+                which = {"_id": file.conversation, "tenant": self._tenant}
+                await self._unsaid.update_one(which, {"$push": {"files": file.id}}, upsert=True)
+            await self._files.insert_one(doc)
 
     def _doc(self, file: File, todo: str, due: datetime) -> Doc:
         if file.tenant != self._tenant:
@@ -71,23 +81,63 @@ class Files:
             docs = await self._files.find({"_id": {"$in": list(dict.fromkeys(files))}}).to_list()
         return {d["_id"]: file_from_doc(d) for d in docs if d["tenant"] == self._tenant}
 
-    async def claim(self, file: str, seen: int, lease: datetime) -> bool:
-        """Take a file for fetching: `seen` is its number of attempts as it was read."""
+    async def claim(self, file: str, seen: int, now: datetime, lease: datetime) -> bool:
+        """Take a file for fetching, if it is due: `seen` is its number of attempts as it was read."""
+        due = {"state": "pending", "attempts": seen, "due": {"$lte": now}}
         return await self._change(
-            {"_id": file, "tenant": self._tenant, "state": "pending", "attempts": seen},
-            {"$set": {"due": lease}, "$inc": {"attempts": 1}},
+            {"_id": file, "tenant": self._tenant, **due},
+            {"$set": {"due": lease}, "$inc": {"attempts": 1}, "$unset": {"held": ""}},
         )
 
     async def ready(self, file: File) -> bool:
-        """It is whole. `file` as it stands now; another that ended first stays."""
+        """It is whole. `file` as it stands now; another that ended first stays. False when it was removed meanwhile, or
+        somebody else ended it: nothing of this writing is left."""
         doc = {f: getattr(file, f) for f in ("name", "mime", "size", "sha256", "generation", "parts")}
         more = {f: getattr(file, f) for f in ("width", "height", "thumbnail") if getattr(file, f) is not None}
+        change: Doc = {"$set": {**doc, **more, "state": "ready"}, "$unset": {"error": ""}}
+        if file.state == "uploading" and DROPS_UNSAID:  # no message carries it yet
+            change["$set"] |= {"todo": "drop", "due": self._clock() + UNSAID_LASTS}
+        else:
+            change["$unset"] |= {"todo": "", "due": ""}
         done = await self._change(
-            {"_id": file.id, "tenant": self._tenant, "state": {"$in": ["pending", "uploading"]}},
-            {"$set": {**doc, **more, "state": "ready"}, "$unset": {"todo": "", "due": "", "error": ""}},
+            {"_id": file.id, "tenant": self._tenant, "state": {"$in": ["pending", "uploading"]}}, change
         )
         await self._sweep(file.id, file.attempts, keep=file.generation if done else "")
         return done
+
+    async def attach(self, files: Sequence[str]) -> None:
+        """A message is going to carry these files: they stay. To be called before the message is written; then a stop in
+        between leaves a file too many, never one too few. Raises NotFound when one is not there (any more)."""
+        for file in dict.fromkeys(files):
+            async with guarded():
+                found = await self._files.update_one(
+                    {"_id": file, "tenant": self._tenant, "state": "ready"},
+                    {"$unset": {"todo": "", "due": ""}},
+                )
+            if not found.matched_count:
+                raise NotFound(f"no file {file}")
+
+    async def unsaid(self, conversation: str, limit: int) -> int:
+        """How many files a visitor has uploaded and not said, at the most; right where it is `limit` or more."""
+        which = {"_id": conversation, "tenant": self._tenant}
+        async with guarded():
+            listed: list[str] = (await self._unsaid.find_one(which) or {}).get("files", [])
+            if len(listed) < limit:
+                return len(listed)
+            # The list is only ever added to; now those that were said since, or are gone, leave it.
+            docs = await self._files.find({"_id": {"$in": listed}}, {"todo": 1}).to_list()
+            left = {d["_id"] for d in docs if d.get("todo") == "drop"}
+            await self._unsaid.update_one(
+                which, {"$pull": {"files": {"$in": [f for f in listed if f not in left]}}}
+            )
+        return len(left)
+
+    async def coming(self, file: str) -> bool:
+        """Bytes of an upload come. False when it was removed meanwhile."""
+        return await self._change(
+            {"_id": file, "tenant": self._tenant, "state": "uploading"},
+            {"$set": {"due": self._clock() + UPLOAD_LASTS}},
+        )
 
     async def renew(self, file: str, attempts: int, lease: datetime) -> None:
         """Its fetching goes on: the claim holds on."""
@@ -102,6 +152,17 @@ class Files:
             {"$set": {"due": due, "error": error}},
         )
 
+    async def give_back(self, file: str, attempts: int, due: datetime, error: str) -> None:
+        """Its channel can't be used now: this attempt, the one numbered `attempts`, did not count."""
+        # The next attempt writes under the same name.
+        async with guarded():
+            generation = generation_of(file, attempts)
+            await self._parts.delete_many({"tenant": self._tenant, "generation": generation})
+        await self._change(
+            {"_id": file, "tenant": self._tenant, "state": "pending", "attempts": attempts},
+            {"$set": {"due": due, "error": error, "held": True}, "$inc": {"attempts": -1}},
+        )
+
     async def failed(self, file: File, error: str) -> None:
         """It can't be had. Its parts are removed."""
         await self._change(
@@ -111,10 +172,24 @@ class Files:
         await self._sweep(file.id, file.attempts, keep="")
 
     async def drop(self, file: File) -> None:
-        """Remove a file that was never finished."""
-        await self._sweep(file.id, file.attempts, keep="")
+        """Remove an upload that was never finished; its sender says so."""
+        await self._remove(file, {"state": {"$in": ["uploading", "failed"]}})
+
+    async def _remove(self, file: File, standing: Doc) -> None:
+        """Its record fails first: from then on nobody can finish, say or read it, and a stop in between is taken up again."""
+        which = {"_id": file.id, "tenant": self._tenant, "todo": "drop"}
         async with guarded():
-            await self._files.delete_one({"_id": file.id, "tenant": self._tenant, "state": "uploading"})
+            found = await self._files.update_one(
+                {**which, **standing}, {"$set": {"state": "failed", "error": "It was never sent."}}
+            )
+        if found.matched_count:
+            await self._sweep(file.id, file.attempts, keep="")
+            async with guarded():
+                await self._files.delete_one({**which, "state": "failed"})
+                if file.conversation:
+                    listed = {"_id": file.conversation, "tenant": self._tenant}
+                    await self._unsaid.update_one(listed, {"$pull": {"files": file.id}})
+                    await self._unsaid.delete_one({**listed, "files": []})
 
     async def _change(self, which: Doc, change: Doc) -> bool:
         async with guarded():
@@ -191,13 +266,27 @@ class AllFiles:
     async def remember(self, tenant: str, file: str, channel: str, provider_id: str, until: datetime) -> None:
         await self.of(tenant).remember(file, channel, provider_id, until)
 
-    async def due(self, todo: str, now: datetime, limit: int) -> list[File]:
-        """Files to be fetched (`fetch`), or uploads that were never finished (`drop`)."""
+    async def expire(self, file: File, now: datetime) -> None:
+        """Remove an upload that was never finished, or one that was never said, if it is still due."""
+        await self.of(file.tenant)._remove(file, {"due": {"$lte": now}})
+
+    async def put_off(self, files: Sequence[File], due: datetime) -> None:
+        """Their channels can't be used now. `release_channel` finds them before `due`."""
+        async with guarded():
+            await self._db["files"].update_many(
+                {"_id": {"$in": [f.id for f in files]}, "state": "pending"},
+                {"$set": {"due": due, "held": True}},
+            )
+
+    async def due(self, todo: str, now: datetime, limit: int, skip: int = 0) -> list[File]:
+        """Files to be fetched (`fetch`), or uploads that were never finished or said (`drop`): those due first, after the
+        first `skip`."""
         async with guarded():
             docs = await (
                 self._db["files"]
                 .find({"todo": todo, "due": {"$lte": now}})
                 .sort("due", 1)
+                .skip(skip)
                 .limit(limit)
                 .to_list()
             )

@@ -1,7 +1,8 @@
 """Group commit: concurrent inserts into one collection become one journaled, unordered insert.
 
 A driver call costs ten times as much alone as in a batch, and so does a journal sync. Nothing waits for a
-batch to fill: a batch is what gathered while the last one was being written. Each caller gets its own result.
+batch to fill: a batch is what gathered while the last one was being written. Each caller gets its own result: a document
+that can't be written is the error of the caller whose it is, and of nobody else in the batch.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
+
+from gateway.store.database import is_unavailable
 
 Doc = dict[str, Any]
 
@@ -53,9 +56,8 @@ class GroupedInserts:
         return batch
 
     async def _write(self, batch: list[tuple[list[Doc], asyncio.Future[list[bool]]]]) -> None:
-        docs = [doc for part, _ in batch for doc in part]
         try:
-            new = await insert_new(self._collection, docs)
+            outcomes = await self._outcomes([part for part, _ in batch])
         except BaseException as error:
             for _, result in batch:
                 if not result.done():
@@ -63,11 +65,43 @@ class GroupedInserts:
             if not isinstance(error, Exception):
                 raise
             return
-        place = 0
-        for part, result in batch:
-            if not result.done():  # the caller may have gone away; its documents are stored all the same
-                result.set_result(new[place : place + len(part)])
-            place += len(part)
+        for (_, result), outcome in zip(batch, outcomes, strict=True):
+            if result.done():  # the caller may have gone away; its documents are stored all the same
+                continue
+            if isinstance(outcome, Exception):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)
+
+    async def _outcomes(self, parts: list[list[Doc]]) -> list[list[bool] | Exception]:
+        """For each caller's part whether its documents were new, or its error. Raises what is no single part's fault."""
+        docs = [doc for part in parts for doc in part]
+        try:
+            new: list[bool | Exception] = [*await insert_new(self._collection, docs)]
+        except Exception as error:
+            if len(parts) == 1 or is_unavailable(error):
+                raise
+            if not isinstance(error, BulkWriteError):
+                # A document that has no form in BSON stopped the call before anything was sent.
+                return [await self._alone(part) for part in parts]
+            # The others are written already: the call went on past what the server refused.
+            refused = {e["index"]: e["code"] for e in (error.details or {}).get("writeErrors", [])}
+            new = [
+                error if refused.get(i, DUPLICATE) != DUPLICATE else i not in refused
+                for i in range(len(docs))
+            ]
+        outcomes: list[list[bool] | Exception] = []
+        for part in parts:
+            own, new = new[: len(part)], new[len(part) :]
+            failed = next((n for n in own if isinstance(n, Exception)), None)
+            outcomes.append(failed if failed is not None else [n is True for n in own])
+        return outcomes
+
+    async def _alone(self, part: list[Doc]) -> list[bool] | Exception:
+        try:
+            return await insert_new(self._collection, part)
+        except Exception as error:
+            return error
 
 
 async def insert_new(collection: AsyncCollection[Doc], docs: list[Doc]) -> list[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from gateway.model.content import Content, Media, Text, to_doc
+from gateway.model.content import Album, Content, Media, Text, to_doc
 from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
@@ -24,6 +24,7 @@ TURN_GRACE = timedelta(seconds=5)
 ALBUM_WAIT = timedelta(seconds=1.5)
 """How long an album waits for its next file before it is answered."""
 
+AMEND_TRIES = 8
 RECEIPT_KEPT = timedelta(days=1)
 
 
@@ -41,6 +42,7 @@ class Messages:
     def __init__(self, db: Database, inserts: GroupedInserts, tenant: str) -> None:
         self._messages = db["messages"]
         self._receipts = db["receipts"]
+        self._album_parts = db["album_parts"]
         self._inserts = inserts
         self._tenant = tenant
 
@@ -59,14 +61,24 @@ class Messages:
     async def put_album(self, message: Message, part: str, now: datetime, turn: bool) -> bool:
         """Store one file of an album: as a message of its own, or added to the one that is there; whether it is new.
 
-        `message` holds that file alone, `part` names it within the album. Its turn waits until the rest had time to come.
+        `message` holds that file alone, `part` is the id that it would have as a message. Its turn waits until the rest had
+        time to come.
         """
         self._own([message])
+        assert isinstance(message.content, Album)
         due = now + ALBUM_WAIT
         doc = message_to_doc(message, "turn" if turn else None, due=due if turn else None, parts={part: True})
         which = {"_id": message.id, "tenant": self._tenant, f"parts.{part}": {"$exists": False}}
         change = {"$push": {"content.items": doc["content"]["items"][0]}, "$set": {f"parts.{part}": True}}
+        named = {
+            "_id": part,
+            "tenant": self._tenant,
+            "album": message.id,
+            "file": message.content.items[0].file,
+        }
         async with guarded():
+            # First, so that a change of this file finds its album whenever the album has the file.
+            await insert_new(self._album_parts, [named])
             if (await self._inserts.insert([doc]))[0]:
                 return True
             if not (await self._messages.update_one(which, change)).modified_count:
@@ -78,19 +90,25 @@ class Messages:
 
     async def amend(self, message: str, content: Content | None, at: datetime) -> bool:
         """Its author changed what a message says, or (None) took it back; whether it is there. What it said first is
-        kept, and an older change does not overtake a newer one."""
+        kept, and an older change does not overtake a newer one. A file of an album is changed in its album."""
         which = {"_id": message, "tenant": self._tenant}
-        async with guarded():
-            if content is None:
-                done = await self._messages.update_one(which, {"$set": {"deleted": at}})
-                return bool(done.matched_count)
-            found = await self._messages.find_one(which)
+        for _ in range(AMEND_TRIES):
+            async with guarded():
+                found = await self._messages.find_one(which)
+                part = None if found else await self._album_parts.find_one(which)
+                if part is not None:
+                    found = await self._messages.find_one({"_id": part["album"], "tenant": self._tenant})
             if found is None:
                 return False
             standing = message_from_doc(found)
-            if standing.edited is None or standing.edited <= at:
-                change = {"changed": to_doc(_kept_file(standing.content, content)), "edited": at}
-                await self._messages.update_one(which, {"$set": change})
+            change = _amended(standing, content, at, part["file"] if part else None)
+            if change is None:
+                return True
+            # Beside the id what it was read as: two changes at once are made one after the other.
+            seen = {"_id": found["_id"], "tenant": self._tenant, "edited": found.get("edited")}
+            async with guarded():
+                if (await self._messages.update_one(seen, {"$set": change})).matched_count:
+                    return True
         return True
 
     async def amend_by_provider_id(
@@ -101,16 +119,38 @@ class Messages:
         return found is not None and await self.amend(found, content, at)
 
     async def put_echoes(self, messages: Sequence[Message]) -> list[bool]:
-        """Store what a person of the business said in the provider's own app; for each whether it is theirs: what we sent
-        ourselves is not stored again."""
+        """Store what a person of the business said in the provider's own app; for each whether it is theirs and has not
+        been acted upon (`took_effect`): what we sent ourselves is not stored again."""
         self._own(messages)
-        ours = [await self._by_provider_id(m.channel, m.provider_id or "") for m in messages]
-        theirs = [known in (None, m.id) for m, known in zip(messages, ours, strict=True)]
-        docs = [message_to_doc(m, None) for m, foreign in zip(messages, theirs, strict=True) if foreign]
-        if docs:
-            async with guarded():
-                await self._inserts.insert(docs)
-        return theirs
+        ours = await self._by_provider_ids(messages[0].channel, [m.provider_id or "" for m in messages])
+        theirs = [m for m in messages if ours.get(m.provider_id or "", m.id) == m.id]
+        if not theirs:
+            return [False] * len(messages)
+        async with guarded():
+            new = await self._inserts.insert([message_to_doc(m, None) for m in theirs])
+            there = [m.id for m, n in zip(theirs, new, strict=True) if not n]
+            known = (
+                await self._messages.find({"_id": {"$in": there}}, {"tenant": 1, "took": 1}).to_list()
+                if there
+                else []
+            )
+        done = {d["_id"] for d in known if d["tenant"] == self._tenant and d.get("took")}
+        left = {m.id for m in theirs} - done
+        return [m.id in left for m in messages]
+
+    async def took_effect(self, message: str) -> None:
+        """What an echo means for its conversation was done: told again, it means nothing more."""
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant}, {"$set": {"took": True}}
+            )
+
+    async def _by_provider_ids(self, channel: str, provider_ids: Sequence[str]) -> dict[str, str]:
+        """Our ids by the provider's."""
+        which = {"tenant": self._tenant, "channel": channel, "provider_id": {"$in": list(provider_ids)}}
+        async with guarded():
+            docs = await self._messages.find(which, {"provider_id": 1}).to_list()
+        return {d["provider_id"]: d["_id"] for d in docs}
 
     async def put_queued(self, messages: Sequence[Message]) -> list[bool]:
         """Write outgoing messages of a person; for each whether it is new."""
@@ -164,6 +204,17 @@ class Messages:
                 .to_list()
             )
         return [message_from_doc(d) for d in docs]
+
+    async def rehome(self, conversation: str, new: str, now: datetime) -> None:
+        """What is left to do in a conversation that has ended in another is done there."""
+        ids = [m.id for m in await self.work(conversation) if m.status is not Status.SENDING]
+        calls = [
+            UpdateOne({"_id": i, "tenant": self._tenant}, {"$set": {"conversation": new, "due": now}})
+            for i in ids
+        ]
+        if calls:
+            async with guarded():
+                await self._messages.bulk_write(calls, ordered=False)
 
     async def finish_turn(self, incoming: str, claim: str | None, lease: datetime) -> bool:
         """End a turn and, in the same call, claim its first answer for sending; whether the claim held."""
@@ -427,6 +478,26 @@ class Messages:
 
 SEEN_LATEST = 100
 """How many of the latest messages one acknowledgement looks at."""
+
+
+def _amended(standing: Message, content: Content | None, at: datetime, file: str | None) -> Doc | None:
+    """What to write for a change, or None when a newer one stands. `file`: only this file of the album."""
+    if standing.edited is not None and standing.edited > at:
+        return None
+    if file is not None and isinstance(standing.content, Album):
+        items = []
+        for item in standing.content.items:
+            if item.file != file:
+                items.append(item)
+            elif content is not None:
+                kept = _kept_file(item, content)
+                items.append(kept if isinstance(kept, Media) else item)
+        if items:
+            return {"changed": to_doc(Album(tuple(items))), "edited": at}
+        content = None
+    if content is None:
+        return {"deleted": at}
+    return {"changed": to_doc(_kept_file(standing.content, content)), "edited": at}
 
 
 def _kept_file(standing: Content, changed: Content) -> Content:

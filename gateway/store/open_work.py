@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from pymongo import UpdateOne
 
-from gateway.model.message import Failure, Receipt, Status
+from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.model.ports import Key
 from gateway.store.codec import Doc
 from gateway.store.database import Database, guarded
+from gateway.store.group import insert_new
 from gateway.store.messages import Messages
 
 MATCH_TRIES = 8
@@ -46,8 +47,21 @@ class OpenWork:
         await self._due_now(now, {"status": int(Status.SENDING)})
 
     async def release_channel(self, tenant: str, channel: str, now: datetime) -> None:
-        """A channel may send again: what was held is due now."""
+        """A channel may send and fetch again: what was held is due now."""
         await self._due_now(now, {"tenant": tenant, "channel": channel, "status": int(Status.QUEUED)})
+        async with guarded():
+            # What is not held is being fetched, or waits for another reason.
+            held = [
+                doc["_id"]
+                async for doc in self._files.find(
+                    {"todo": "fetch", "due": {"$gt": now}}, {"tenant": 1, "channel": 1, "held": 1}
+                )
+                if doc.get("held") and (doc["tenant"], doc["channel"]) == (tenant, channel)
+            ]
+            if held:
+                await self._files.update_many(
+                    {"_id": {"$in": held}, "held": True}, {"$set": {"due": now}, "$unset": {"held": ""}}
+                )
 
     async def _due_now(self, now: datetime, standing: Doc) -> None:
         """What waits to be sent and stands so is due now."""
@@ -69,6 +83,37 @@ class OpenWork:
                 {"tenant": tenant, "conversation": conversation, "todo": {"$gt": ""}},
                 {"$set": {"due": due}},
             )
+
+    async def amend_later(self, edit: Message, to: str, now: datetime) -> None:
+        """An edit or a deletion came before its message: it is tried again for some minutes."""
+        doc: Doc = {
+            "_id": f"amend:{edit.id}",
+            "tenant": edit.tenant,
+            "message": edit.id,
+            "channel": edit.channel,
+            "to": to,
+            "todo": "amend",
+            "due": now + timedelta(seconds=2),
+            "expires": now + timedelta(days=1),
+        }
+        async with guarded():
+            await insert_new(self._receipts, [doc])
+
+    async def unamended(self, now: datetime, limit: int) -> list[Doc]:
+        async with guarded():
+            found: list[Doc] = await (
+                self._receipts.find({"todo": "amend", "due": {"$lte": now}}).limit(limit).to_list()
+            )
+        return found
+
+    async def amend_tried(self, doc: Doc, done: bool, now: datetime) -> None:
+        tries = doc.get("tries", 0) + 1
+        async with guarded():
+            if done or tries >= MATCH_TRIES:
+                await self._receipts.delete_one({"_id": doc["_id"]})
+                return
+            due = now + timedelta(seconds=min(2**tries, 3600))
+            await self._receipts.update_one({"_id": doc["_id"]}, {"$set": {"tries": tries, "due": due}})
 
     async def unmatched(self, now: datetime, limit: int) -> list[Doc]:
         async with guarded():

@@ -5,9 +5,10 @@ identities that came together, or changed, are kept. What was found is remembere
 but by a merge, which is written before it is used.
 """
 
+import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -15,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from gateway.model.conversation import Identity
 from gateway.model.message import conversation_id, stable_id
-from gateway.store.codec import identity_key
+from gateway.store.codec import Doc, identity_key
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
@@ -23,14 +24,23 @@ KEPT: Final = 50_000
 TRUSTED: Final = 60.0
 """Seconds that what was found is relied on: another process may have learned that two are one."""
 
+TRIES: Final = 8
+PAGE: Final = 1000
+
 
 class People:
-    """One process's knowledge of shared conversations. Keyed by channel, so by tenant."""
+    """One process's knowledge of shared conversations. Keyed by channel, so by tenant.
+
+    The order of the writes is what makes a stop between any two of them harmless: first every identity is led to the
+    conversation that goes on, then the others end in it, and last the identities are marked as `joined`. Whatever was left
+    undone is done when the same identities come again.
+    """
 
     def __init__(self, db: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._people = db["people"]
         self._conversations = db["conversations"]
         self._contacts = db["contacts"]
+        self._messages = db["messages"]
         self._monotonic = monotonic
         self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
@@ -45,21 +55,28 @@ class People:
         keys = [_id(channel, i) for i in identities]
         if (known := self._remembered(keys)) is not None:
             return known
-        shared = await self._shared(tenant, keys)
-        if len(identities) == 1:
-            chosen = shared.get(keys[0]) or conversation_of(channel, identities[0])
+        rows = await self._rows(tenant, keys)
+        led = {rows[k]["conversation"] for k in keys if k in rows}
+        if len(led) == 1 and all(k in rows and rows[k].get("joined") for k in keys):
+            chosen = str(led.pop())
+        elif len(identities) == 1:
+            chosen = str(rows[keys[0]]["conversation"]) if rows else conversation_of(channel, identities[0])
         else:
-            own = [conversation_of(channel, i) for i in identities]
-            candidates = list(dict.fromkeys([shared[k] for k in keys if k in shared] + own))
-            chosen = await self._joined(tenant, candidates, () if place else identities)
-            await self._keep(tenant, channel, keys, chosen, shared)
-        until = self._monotonic() + TRUSTED
-        for key in keys:
-            self._known[key] = chosen, until
-            self._known.move_to_end(key)
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
+            candidates = list(dict.fromkeys([*led, *(conversation_of(channel, i) for i in identities)]))
+            chosen = await self._join(tenant, channel, candidates, keys, () if place else identities)
+        self._remember(keys, chosen)
         return chosen
+
+    async def recall(self, tenant: str, channel: str, identities: Sequence[Identity]) -> None:
+        """Look up many at once who are named in one way only, so that `conversation` need not ask for each."""
+        names = {_id(channel, i): i for i in identities}
+        keys = [k for k in names if self._remembered([k]) is None]
+        for start in range(0, len(keys), PAGE):
+            page = keys[start : start + PAGE]
+            rows = await self._rows(tenant, page)
+            for key in page:
+                led = rows[key]["conversation"] if key in rows else conversation_of(channel, names[key])
+                self._remember([key], str(led))
 
     def _remembered(self, keys: Sequence[str]) -> str | None:
         found = {self._known.get(k, ("", 0.0)) for k in keys}
@@ -68,31 +85,117 @@ class People:
             return None
         return conversations.pop()
 
-    async def _shared(self, tenant: str, keys: Sequence[str]) -> dict[str, str]:
+    def _remember(self, keys: Sequence[str], conversation: str) -> None:
+        until = self._monotonic() + TRUSTED
+        for key in keys:
+            self._known[key] = conversation, until
+            self._known.move_to_end(key)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+
+    async def _rows(self, tenant: str, keys: Sequence[str]) -> dict[str, Doc]:
         async with guarded():
             docs = await self._people.find({"_id": {"$in": list(keys)}}).to_list()
-        return {d["_id"]: d["conversation"] for d in docs if d["tenant"] == tenant}
+        return {d["_id"]: d for d in docs if d["tenant"] == tenant}
 
-    async def _joined(self, tenant: str, candidates: Sequence[str], identities: Sequence[Identity]) -> str:
-        """Which conversation goes on; the others, if there are any, end in it."""
-        async with guarded():
-            docs = await self._conversations.find({"_id": {"$in": list(candidates)}}).to_list()
-        standing = sorted(
-            (d for d in docs if d["tenant"] == tenant and not d.get("merged_into")),
-            key=lambda d: (d["created"], d["_id"]),
-        )
+    async def _join(
+        self,
+        tenant: str,
+        channel: str,
+        candidates: Sequence[str],
+        keys: Sequence[str],
+        identities: Sequence[Identity],
+    ) -> str:
+        standing = await self._standing(tenant, candidates)
         if not standing:
-            return candidates[0]
+            chosen, fresh = await self._begun(tenant, candidates)
+            # A contact that begins with this message begins with all its identities.
+            await self._keep(tenant, channel, keys, chosen, candidates, joined=fresh)
+            return chosen
         first, *others = standing
+        chosen = str(first["_id"])
+        await self._keep(tenant, channel, keys, chosen, candidates)
         for other in others:
-            async with guarded():
-                await self._conversations.update_one(
-                    {"_id": other["_id"], "tenant": tenant},
-                    {"$set": {"merged_into": first["_id"], "open": False}, "$inc": {"rev": 1}},
-                )
+            await self._end_in(tenant, other, chosen)
         if identities:
             await self._unite(tenant, first["contact"], {d["contact"] for d in others}, identities)
-        return str(first["_id"])
+        async with guarded():
+            await self._people.update_many({"_id": {"$in": list(keys)}}, {"$set": {"joined": True}})
+        return chosen
+
+    async def _standing(self, tenant: str, candidates: Sequence[str]) -> list[Doc]:
+        """The candidates, or what they have ended in, oldest first."""
+        wanted, found = set(candidates), dict[str, Doc]()
+        while wanted:
+            async with guarded():
+                docs = await self._conversations.find({"_id": {"$in": sorted(wanted)}}).to_list()
+            found |= {d["_id"]: d for d in docs if d["tenant"] == tenant}
+            wanted = {d["merged_into"] for d in found.values() if d.get("merged_into")} - set(found)
+            wanted -= {i for i in wanted if not docs}
+        ends = [d for d in found.values() if not d.get("merged_into")]
+        return sorted(ends, key=lambda d: (d["created"], d["_id"]))
+
+    async def _begun(self, tenant: str, candidates: Sequence[str]) -> tuple[str, bool]:
+        """None is there yet: the one that a message already waits in, else the main identity's, which is new then."""
+        for candidate in candidates:
+            which = {"tenant": tenant, "conversation": candidate, "todo": {"$gt": ""}}
+            async with guarded():
+                if await self._messages.find_one(which, {"_id": 1}) is not None:
+                    return candidate, False
+        return candidates[0], True
+
+    async def _keep(
+        self,
+        tenant: str,
+        channel: str,
+        keys: Sequence[str],
+        chosen: str,
+        candidates: Sequence[str],
+        joined: bool = False,
+    ) -> None:
+        """Lead every one of these identities, and those that were led to one of the candidates, to the chosen one."""
+        rows = [
+            {
+                "_id": k,
+                "v": 1,
+                "tenant": tenant,
+                "channel": channel,
+                "conversation": chosen,
+                **({"joined": True} if joined else {}),
+            }
+            for k in keys
+        ]
+        others = [c for c in candidates if c != chosen]
+        async with guarded():
+            new = await insert_new(self._people, rows)
+            if not all(new):
+                await self._people.update_many(
+                    {"_id": {"$in": list(keys)}}, {"$set": {"conversation": chosen}}
+                )
+            for other in others:
+                await self._people.update_many(
+                    {"tenant": tenant, "conversation": other}, {"$set": {"conversation": chosen}}
+                )
+
+    async def _end_in(self, tenant: str, other: Doc, chosen: str) -> None:
+        """Another conversation of the same person ends: what was decided in it holds for the one that goes on."""
+        for _ in range(TRIES):
+            async with guarded():
+                main = await self._conversations.find_one({"_id": chosen, "tenant": tenant})
+                if main is None:
+                    return
+                change = _carried(main, other)
+                done = await self._conversations.update_one(
+                    {"_id": chosen, "tenant": tenant, "rev": main["rev"]},
+                    {"$set": change, "$inc": {"rev": 1}},
+                )
+            if done.modified_count:
+                break
+        async with guarded():
+            await self._conversations.update_one(
+                {"_id": other["_id"], "tenant": tenant},
+                {"$set": {"merged_into": chosen, "open": False}, "$inc": {"rev": 1}},
+            )
 
     async def _unite(
         self, tenant: str, contact: str, others: set[str], identities: Sequence[Identity]
@@ -118,42 +221,42 @@ class People:
                 return
             missing = {f: v for f, v in known.items() if not main.get(f)}
             found = {Identity(**i): None for i in main["identities"]} | found
-            try:
-                await self._contacts.update_one(
-                    which,
-                    {
-                        "$set": {
-                            **missing,
-                            "identities": [asdict(i) for i in found],
-                            "keys": [identity_key(i) for i in found],
-                        }
-                    },
-                )
-            except DuplicateKeyError:
-                # Another channel's contact holds one of them: they stay two until a person says otherwise.
-                return
+            change = {
+                **missing,
+                "identities": [asdict(i) for i in found],
+                "keys": [identity_key(i) for i in found],
+            }
+            # Another channel's contact may hold one of them: the two stay two until a person says otherwise.
+            with contextlib.suppress(DuplicateKeyError):
+                await self._contacts.update_one(which, {"$set": change})
 
-    async def _keep(
-        self, tenant: str, channel: str, keys: Sequence[str], chosen: str, shared: Mapping[str, str]
-    ) -> None:
-        new = [
-            {"_id": k, "v": 1, "tenant": tenant, "channel": channel, "conversation": chosen}
-            for k in keys
-            if k not in shared
-        ]
-        changed = [k for k in keys if shared.get(k, chosen) != chosen]
-        async with guarded():
-            if new:
-                await insert_new(self._people, new)
-            for key in changed:
-                await self._people.update_one(
-                    {"_id": key, "tenant": tenant}, {"$set": {"conversation": chosen}}
-                )
+
+_OWNERS: Final = ("bot", "queue", "agent")
+
+
+def _carried(main: Doc, other: Doc) -> Doc:
+    """What the conversation that goes on takes over: whoever answered answers, and who said stop is not written to."""
+    owner = max(main["owner"], other["owner"], key=_OWNERS.index)
+    change: Doc = {"owner": owner}
+    if other.get("stopped"):
+        change["stopped"] = True
+    for name in ("chosen", "lead", "name"):
+        if other.get(name) and not main.get(name):
+            change[name] = other[name]
+    if other.get("last_in") and (not main.get("last_in") or other["last_in"] > main["last_in"]):
+        change["last_in"] = other["last_in"]
+    return change
 
 
 def conversation_of(channel: str, identity: Identity) -> str:
     """The id of the conversation of somebody who has one identity only."""
-    return conversation_id(channel, f"{identity.kind}:{identity.account}:{identity.id}")
+    # A colon within the account must not make it another one's.
+    account = (
+        identity.account.replace("%", "%25").replace(":", "%3a")
+        if ":" in identity.account
+        else identity.account
+    )
+    return conversation_id(channel, f"{identity.kind}:{account}:{identity.id}")
 
 
 def _id(channel: str, identity: Identity) -> str:

@@ -3,8 +3,14 @@
 Its cost is that of the open work, whatever the length of the history: the indexes it reads hold nothing else.
 """
 
+from typing import Any
+
+from gateway.model.content import Deleted, Edit
+from gateway.model.message import message_id
 from gateway.model.ports import Clock, Work
 from gateway.store import Store
+
+Doc = dict[str, Any]
 
 EVERY = 1.0
 """Seconds between sweeps."""
@@ -27,4 +33,18 @@ class Sweeper:
         for receipt in await self._store.open_work.unmatched(now, MOST):
             messages = self._store.of(receipt["tenant"]).messages
             await self._store.open_work.match(messages, receipt, now)
+        for waiting in await self._store.open_work.unamended(now, MOST):
+            await self._store.open_work.amend_tried(waiting, await self._amend(waiting), now)
         return len(keys)
+
+    async def _amend(self, waiting: Doc) -> bool:
+        """An edit that came before its message: whether there is nothing left to do."""
+        messages = self._store.of(waiting["tenant"]).messages
+        edit = await messages.get(waiting["message"])
+        if edit is None or not isinstance(edit.content, Edit | Deleted):
+            return True
+        changed = edit.content.content if isinstance(edit.content, Edit) else None
+        target = message_id(waiting["channel"], waiting["to"])
+        return await messages.amend(target, changed, edit.at) or await messages.amend_by_provider_id(
+            waiting["channel"], waiting["to"], changed, edit.at
+        )

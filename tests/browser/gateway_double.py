@@ -81,6 +81,8 @@ class GatewayDouble:
         self.hang_up = False
         self.reject: Json | None = None
         self.on_send: Callable[[Visitor, Json], None] | None = None
+        self.complete: Json = {}
+        """What a file that was said is completed with."""
         self.uploads: list[tuple[str, bytes, str]] = []
         self.refuse_upload: Json | None = None
         self.hold_upload = threading.Event()
@@ -380,7 +382,8 @@ class GatewayDouble:
             await socket.send_json({"t": "error", "id": frame["id"], **problem})
             return
         known = visitor.by_client_id.get(frame["id"])
-        message = known or visitor.add("visitor", frame["content"], frame["id"])
+        content = {**frame["content"], **(self.complete if frame["content"]["type"] == "media" else {})}
+        message = known or visitor.add("visitor", content, frame["id"])
         if self.lose_acks:
             return
         await socket.send_json({"t": "ack", "id": frame["id"], "message": message})

@@ -104,6 +104,16 @@ def test_files_are_shown_as_links_and_pictures(chat: Chat, gateway: GatewayDoubl
     assert chat.page.locator(".file[href^='javascript']").count() == 0
 
 
+def test_ones_own_file_gets_its_address_once_the_gateway_has_it(chat: Chat, gateway: GatewayDouble) -> None:
+    chat.visit(gateway.page()).open()
+    gateway.wait_connected()
+    gateway.complete = {"name": "mine.png", "link": "/files/mine", "thumbnail": "/files/small", "size": 3004}
+    chat.page.evaluate(GIVE, ["drop", "mine.png", 3004])
+    picture = chat.page.get_by_role("img", name="mine.png")
+    expect(picture).to_have_attribute("src", f"{gateway.origin}/files/small")
+    expect(chat.page.locator(".msg.you .file")).to_have_count(1)
+
+
 def test_formatting_is_built_from_text_alone(chat: Chat, gateway: GatewayDouble) -> None:
     chat.visit(gateway.page()).open()
     gateway.wait_connected()
@@ -134,6 +144,7 @@ def test_a_list_is_pressed_like_buttons(chat: Chat, gateway: GatewayDouble) -> N
         "type": "list", "text": "Which?", "button": "Choose",
         "choices": [{"id": "a", "title": "Prices", "description": "What it costs"}, {"id": "b", "title": "Hours"}],
     })  # fmt: skip
+    expect(chat.page.get_by_role("button", name="Prices")).to_contain_text("What it costs")
     chat.page.get_by_role("button", name="Prices").click()
     gateway.wait(lambda: len(gateway.of("send")) == 1, "the choice")
     assert gateway.of("send")[0]["content"]["id"] == "a"

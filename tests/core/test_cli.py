@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -17,13 +17,18 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
+from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway import bootstrap
 from gateway.commands import parser
 from gateway.commands.context import Context
+from gateway.model.ports import Connected
+from gateway.model.tenant import Channel
 from gateway.settings import _PARSERS, Settings
 from gateway.store import Store
-from tests.conftest import ACCESS_TOKEN, APP_SECRET, ORIGIN, make_tenant
+from tests.conftest import ACCESS_TOKEN, APP_SECRET, ORIGIN, make_tenant, make_whatsapp
+from tests.providers.bot_api import BotApi
 from tests.providers.graph_webhooks import signed, text_webhook
+from tests.telegram.rig import TOKEN
 
 ROOT = Path(__file__).parent.parent.parent
 START = 60.0
@@ -294,6 +299,63 @@ async def test_channels(line: Line) -> None:
     assert "channel list" in await line.fails("channel", "enable", "ch_none")
     # The stand-in does not know the token: the check says what is wrong.
     assert "not as it should be" in await line.fails("channel", "check", first["id"])
+
+
+async def test_a_bots_settings_change_one_by_one(line: Line) -> None:
+    """What is set is set at the provider and kept; what was renewed meanwhile stays; another's account changes nothing."""
+    await make_tenant(line.store)
+    await make_tenant(line.store, "bolt")
+    other_token = TOKEN.replace("5", "6")
+    async with BotApi() as api:
+        bot, other = api.add_bot(TOKEN, "acme_bot"), api.add_bot(other_token, "other_bot")
+        line.settings = replace(line.settings, telegram_api_url=api.url, public_url="https://gate.example")
+        add = ("channel", "add", "telegram", "--token")
+        made = await line(*add, TOKEN, "--tenant", "acme")
+        assert bot.webhook["url"] == made["webhook"]
+        assert "secret_token" not in made
+        taken = await line.fails(*add, TOKEN, "--tenant", "bolt", "--poll")
+        assert "connected already" in taken
+        assert made["id"] in taken
+        assert bot.webhook["url"] == made["webhook"]
+        assert "another account" in await line.fails("channel", "set", made["id"], "--token", other_token)
+        assert (other.webhook, other.commands) == ({}, {})
+        assert (await line("channel", "set", made["id"], "--poll"))["changed"] == ["poll"]
+        assert not bot.webhook
+        channel = await line.store.directory.channel(made["id"])
+        assert channel.config["poll"] is True
+        assert (await line("channel", "set", made["id"], "--no-poll"))["changed"] == ["poll"]
+        assert bot.webhook["url"] == made["webhook"]
+        assert (await line.store.directory.channel(made["id"])).config["poll"] is False
+        assert "no such setting" in await line.fails("channel", "set", made["id"], "--waba-id", "1")
+
+
+async def test_setting_up_again_does_not_undo_a_renewed_secret(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_tenant(line.store)
+    channel = await make_whatsapp(line.store)
+    connect = WhatsAppAdapter.connect
+
+    async def meanwhile(adapter: WhatsAppAdapter, draft: Channel, webhook: str) -> Connected:
+        await line.store.directory.keep(channel, {"access_token": "renewed"}, {"told": 2})
+        return await connect(adapter, draft, webhook)
+
+    monkeypatch.setattr(WhatsAppAdapter, "connect", meanwhile)
+    await line("channel", "connect", channel.id)
+    await line("channel", "set", channel.id, "--app-secret", "a-new-app-secret")
+    found = await line.store.directory.channel(channel.id)
+    assert (found.secrets["access_token"], found.config["told"]) == ("renewed", 2)
+    assert found.secrets["app_secret"] == "a-new-app-secret"
+    assert found.secrets["verify_token"] == channel.secrets["verify_token"]
+
+
+async def test_a_secret_that_was_made_is_told_once_and_one_that_was_given_is_not(line: Line) -> None:
+    await make_tenant(line.store)
+    add = ("channel", "add", "webhook", "--tenant", "acme", "--url", "https://app.example/in")
+    made = await line(*add)
+    channel = await line.store.directory.channel(made["id"])
+    assert made["signing_secret"] == channel.secrets["signing_secret"]
+    assert "signing_secret" not in await line(*add, "--signing-secret", made["signing_secret"])
 
 
 async def test_documents_and_rules(line: Line, tmp_path: Path) -> None:

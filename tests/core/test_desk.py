@@ -44,6 +44,7 @@ async def test_a_persons_message_leaves_and_the_conversation_is_theirs(running: 
     assert running.graph.messages()[-1].text == "I'm Ana"
     [found] = await running.conversations()
     assert found.owner == "agent"
+    assert found.preview == "I'm Ana"
 
 
 async def test_the_same_key_sends_once(running: Running) -> None:

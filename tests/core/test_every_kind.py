@@ -31,6 +31,7 @@ from tests.providers.graph_webhooks import text_webhook
 from tests.providers.slack_api import SlackStandIn
 from tests.slack.rig import TOKEN as SLACK_TOKEN
 from tests.telegram import rig as telegram
+from tests.telegram.reading import BOT, USERNAME
 from tests.webhook.test_webhook import SECRET, System, post, said
 
 CHANNELS = ("whatsapp", "telegram", "slack", "webhook")
@@ -59,7 +60,7 @@ async def everywhere(
     bot = {"bot_user_id": slack_events.BOT, "bot_id": slack_events.BOT_ID}
     for channel in (
         _channel("ch_own", "webhook", "ch_own", {"url": url}, {"signing_secret": SECRET}),
-        _channel("ch_tg", "telegram", telegram.BOT, {"username": telegram.USERNAME}, {
+        _channel("ch_tg", "telegram", BOT, {"username": USERNAME}, {
             "token": telegram.TOKEN, "secret_token": telegram.SECRET,
         }),
         _channel("ch_sl", "slack", slack_events.TEAM, bot, {"bot_token": SLACK_TOKEN}),

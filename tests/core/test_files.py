@@ -6,17 +6,21 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from PIL import Image
 from pymongo import AsyncMongoClient
 
+from gateway import media
 from gateway.files import FileLinks
 from gateway.media import clean_file_name
+from gateway.model.errors import NotFound
 from gateway.model.sniff import sniff
-from tests.conftest import ORIGIN, Running, make_tenant
+from tests.conftest import ORIGIN, Running, make_site, make_tenant
 from tests.core.test_api import key_of
 from tests.core.visitor import Visitor
 
@@ -76,6 +80,9 @@ with zipfile.ZipFile(OFFICE, "w") as archive:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.XLS", "application/vnd.ms-excel"),
         (b"\xef\xbb\xbfgr\xc3\xbc\xc3\x9fe", "a.png", "text/plain"),
         (b"  <!-- x --> <!DOCTYPE html><html>", "a.png", "text/html"),
+        (b"\n<!----><!-- <p>a --\n--><HTML>", "a.png", "text/html"),
+        (b"<!-- <html> never ends", "a.png", "text/plain"),
+        (b"<!-- x --> <p>", "a.png", "text/plain"),
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'>", "a.png", "image/svg+xml"),
         (b"MZ\x90\x00", "a.jpg", "application/vnd.microsoft.portable-executable"),
         (b"\x00\x01\x02", "a.jpg", "application/octet-stream"),
@@ -209,9 +216,9 @@ async def test_a_file_that_is_broken_off_leaves_nothing(running: Running, mongod
 # From the widget
 
 
-async def visitor_token(running: Running) -> str:
+async def visitor_token(running: Running, site: str = "ch_web") -> str:
     async with running.http.post(
-        f"{running.url}/widget/session", data=json.dumps({"site": "ch_web"}), headers={"Origin": ORIGIN}
+        f"{running.url}/widget/session", data=json.dumps({"site": site}), headers={"Origin": ORIGIN}
     ) as answer:
         return str((await answer.json())["token"])
 
@@ -291,3 +298,196 @@ async def test_the_wrong_page_token_or_size_is_refused(running: Running) -> None
         f"{running.url}/widget/files?site=ch_web", headers={"Origin": "https://evil.example"}
     ) as answer:
         assert answer.status == 403
+
+
+# Slow, hanging and forgotten uploads
+
+
+async def dripping(count: int) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        await asyncio.sleep(0.02)
+        yield b"x"
+
+
+async def test_who_sends_a_byte_now_and_then_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "RATE_SECONDS", 0.1)
+    with pytest.raises(media.Stalled):
+        async for _ in media.paced(dripping(1000)):
+            pass
+    monkeypatch.setattr(media, "RATE", 5)
+    assert [c async for c in media.paced(dripping(20))] == [b"x"] * 20
+    monkeypatch.setattr(media, "TOTAL_SECONDS", 0.1)
+    with pytest.raises(media.Stalled):
+        async for _ in media.paced(dripping(1000)):
+            pass
+
+
+class Slow:
+    """An upload over the API, in steps that the test takes."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.steps: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while (step := await self.steps.get()) is not None:
+            yield step
+
+    async def send(self) -> tuple[int, dict[str, Any]]:
+        async with self.running.http.post(
+            f"{self.running.url}/api/v1/files?name=a.bin",
+            data=self._chunks(),
+            headers=await key_of(self.running, "acme"),
+        ) as answer:
+            return answer.status, await answer.json()
+
+    async def until_parts(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while await parts_of(self.running) < count:
+                await asyncio.sleep(0.005)
+
+
+async def parts_of(running: Running) -> int:
+    return int(await running.store.files._db["file_parts"].count_documents({}))
+
+
+async def files_of(running: Running) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await running.store.files._db["files"].find({}).to_list()
+    return found
+
+
+async def test_an_upload_over_the_api_that_stops_is_told_and_leaves_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "CHUNK_SECONDS", 0.5)
+    slow = Slow(running)
+    slow.steps.put_nowait(b"x" * 300_000)
+    status, problem = await slow.send()
+    assert (status, problem["code"]) == (422, "invalid")
+    assert "stopped coming" in problem["detail"]
+    assert (await files_of(running), await parts_of(running)) == ([], 0)
+
+
+async def test_an_upload_lasts_as_long_as_its_bytes_come(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "RENEWED", 0.0)
+    slow = Slow(running)
+    request = asyncio.create_task(slow.send())
+    for number in range(3):
+        slow.steps.put_nowait(b"x" * 256 * 1024)
+        await slow.until_parts(number + 1)
+        running.clock.move(minutes=8)
+        await running.gateway.media.sweep()
+    slow.steps.put_nowait(None)
+    status, file = await request
+    assert (status, file["size"]) == (200, 3 * 256 * 1024)
+
+
+async def test_an_upload_that_was_removed_is_broken_off_at_its_next_bytes(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "RENEWED", 0.0)
+    slow = Slow(running)
+    request = asyncio.create_task(slow.send())
+    slow.steps.put_nowait(b"x" * 300_000)
+    await slow.until_parts(1)
+    running.clock.move(hours=2)
+    await running.gateway.media.sweep()
+    slow.steps.put_nowait(b"y")
+    status, problem = await request
+    assert (status, problem["code"]) == (503, "unavailable")
+    assert (await files_of(running), await parts_of(running)) == ([], 0)
+
+
+async def test_one_site_does_not_take_every_place(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.uploads.MOST_OF_A_SITE", 1)
+    await make_site(running.store, identifier="ch_two")
+    parts = urlsplit(running.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(
+        f"POST /widget/files?site=ch_web&name=a HTTP/1.1\r\nHost: x\r\nOrigin: {ORIGIN}\r\nContent-Length: 9\r\n"
+        f"Authorization: Visitor {await visitor_token(running)}\r\n\r\nx".encode()
+    )
+    async with asyncio.timeout(10):
+        while not await files_of(running):
+            await asyncio.sleep(0.005)
+    status, problem = await widget_upload(running, await visitor_token(running), b"hello")
+    assert (status, problem["code"]) == (429, "busy")
+    other = await visitor_token(running, "ch_two")
+    assert (await widget_upload(running, other, b"hello", site="ch_two"))[0] == 200
+    writer.write(b"12345678")
+    assert b" 200 " in await reader.readline()
+    writer.close()
+    # The place is free again.
+    assert (await widget_upload(running, await visitor_token(running), b"hello"))[0] == 200
+
+
+async def test_a_file_that_nobody_said_goes_after_a_week(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.files.DROPS_UNSAID", True)
+    files = running.store.of("acme").files
+    said, unsaid = [await upload(running, "a.txt", b"x" * 300_000) for _ in range(2)]
+    await files.attach([said["id"]])
+    running.clock.move(days=6)
+    await running.gateway.media.sweep()
+    assert len(await files_of(running)) == 2
+    running.clock.move(days=2)
+    [due] = await running.store.files.due("drop", running.clock(), 9)
+    assert due.id == unsaid["id"]
+    await running.gateway.media.sweep()
+    assert [d["_id"] for d in await files_of(running)] == [said["id"]]
+    assert await parts_of(running) == 2
+    with pytest.raises(NotFound):
+        await files.attach([unsaid["id"]])
+
+
+async def test_a_file_that_is_said_just_before_it_would_go_stays(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.files.DROPS_UNSAID", True)
+    files = running.store.of("acme").files
+    file = await upload(running, "a.txt", b"hello")
+    running.clock.move(days=8)
+    [due] = await running.store.files.due("drop", running.clock(), 9)
+    await files.attach([file["id"]])
+    await running.store.files.expire(due, running.clock())
+    assert (await files.get(file["id"])).state == "ready"
+    assert await parts_of(running) == 1
+
+
+async def test_a_removal_that_was_stopped_in_the_middle_is_ended(running: Running) -> None:
+    file = await upload(running, "a.txt", b"hello")
+    change = {"state": "failed", "todo": "drop", "due": running.clock()}
+    await running.store.files._db["files"].update_one({"_id": file["id"]}, {"$set": change})
+    await running.gateway.media.sweep()
+    assert (await files_of(running), await parts_of(running)) == ([], 0)
+
+
+async def test_what_was_said_stays(running: Running) -> None:
+    async with Visitor(running).open() as tab:
+        _, file = await widget_upload(running, str(tab.visitor.token), picture())
+        await tab.send({"type": "media", "file": file["file"], "caption": "echo look"})
+        await tab.heard()
+        running.clock.move(days=9)
+        await running.gateway.media.sweep()
+        assert (await running.store.of("acme").files.get(file["file"])).state == "ready"
+
+
+async def test_a_visitor_may_not_fill_our_store(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.files.DROPS_UNSAID", True)
+    monkeypatch.setattr("gateway.uploads.MOST_UNSAID", 2)
+    token, other = await visitor_token(running), await visitor_token(running)
+    first, second = [await widget_upload(running, token, b"hello") for _ in range(2)]
+    assert (first[0], second[0]) == (200, 200)
+    status, problem = await widget_upload(running, token, b"hello")
+    assert (status, problem["code"]) == (429, "too_many")
+    assert (await widget_upload(running, other, b"hello"))[0] == 200
+    await running.store.of("acme").files.attach([first[1]["file"]])
+    assert (await widget_upload(running, token, b"hello"))[0] == 200
+    assert (await widget_upload(running, token, b"hello"))[0] == 429
+    running.clock.move(days=8)
+    await running.gateway.media.sweep()
+    left = await running.store.files._db["unsaid"].find({}).to_list()
+    assert left == []

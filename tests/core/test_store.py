@@ -216,7 +216,7 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "before": None, "contact": contact, "lead": lead, "content": Text("stolen"), "part": "p_x", "turn": True,
         "language": "en", "blocked": True, "address": "stolen", "file": file.id, "files": [file.id],
         "attempts": 0, "error": "x", "generation": file.generation, "number": 0, "data": b"stolen", "until": later,
-        "event": ChannelEvent("x", "x", later, "x"),
+        "preview": "stolen", "conversations": [conversation_id], "new": "cv_stolen", "event": ChannelEvent("x", "x", later, "x"),
     }  # fmt: skip
     special: dict[str, Doc] = {
         "withdraw": {"messages": [waiting.id, transcript[-1].id]},

@@ -60,9 +60,9 @@ LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><b
 class Fault:
     """One way to misbehave. `kind`: `status` answers with an HTTP status, `error` with `ok: false`, `hang` never
     answers, `reset` cuts the connection unread, `drop` takes the call and then cuts it, `garbage` takes it and
-    answers with what is not JSON, `no_ts` without the message's id. `method`: only for calls of it."""
+    answers with what is not JSON, `no_ts` without the message's id, `halves` in two parts. `method`: only for calls of it."""
 
-    kind: Literal["status", "error", "hang", "reset", "drop", "garbage", "no_ts"]
+    kind: Literal["status", "error", "hang", "reset", "drop", "garbage", "no_ts", "halves"]
     status: int = 200
     code: str = ""
     headers: tuple[tuple[str, str], ...] = ()
@@ -260,7 +260,8 @@ class SlackStandIn:
             return web.Response(text="<html>", content_type="text/html")
         if fault and fault.kind == "no_ts":
             answer = {k: v for k, v in answer.items() if k != "ts"}
-        return _json({"ok": True, **answer}, headers={"X-OAuth-Scopes": ",".join(sorted(scopes))})
+        whole = _json({"ok": True, **answer}, headers={"X-OAuth-Scopes": ",".join(sorted(scopes))})
+        return await _in_halves(request, whole) if fault and fault.kind == "halves" else whole
 
     async def _answer(
         self, request: web.BaseRequest, method: str, body: dict[str, Any]
@@ -584,6 +585,20 @@ def _json(doc: object, status: int = 200, headers: Mapping[str, str] | None = No
         content_type="application/json",
         headers=dict(headers or {}),
     )
+
+
+async def _in_halves(request: web.BaseRequest, whole: web.Response) -> web.StreamResponse:
+    """The same answer, its second half after the first has arrived."""
+    assert isinstance(whole.body, bytes)
+    half = len(whole.body) // 2
+    answer = web.StreamResponse(headers=whole.headers)
+    answer.content_length = len(whole.body)
+    await answer.prepare(request)
+    await answer.write(whole.body[:half])
+    for _ in range(50):  # rounds of the loop that the reader is in, too
+        await asyncio.sleep(0)
+    await answer.write(whole.body[half:])
+    return answer
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

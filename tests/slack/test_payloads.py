@@ -62,7 +62,7 @@ def only(name: str) -> InboundMessage:
 
 
 def written(message: InboundMessage) -> str:
-    return ("~" if message.silent else "") + _content(message.content)
+    return ("=" if message.known_only else "") + ("~" if message.silent else "") + _content(message.content)
 
 
 def _content(content: object) -> str:
@@ -139,6 +139,12 @@ def test_an_interaction_reads_the_same_as_a_form(name: str) -> None:
     found = json.loads(body_of(name))
     if found.get("user") and found.get("type") != "event_callback" and "event" not in found:
         assert parse(CHANNEL, urlencode({"payload": json.dumps(found)}).encode(), NOW) == read(name)
+
+
+def test_a_button_is_called_what_it_shows() -> None:
+    press = pressed("yes", "Terms &amp; prices &lt;now&gt;", DM, "1749416383.000001")
+    (message,) = parse(CHANNEL, as_payload(press), NOW).messages
+    assert message.content == Reply("yes", "Terms & prices <now>", f"{DM}:1749416383.000001")
 
 
 def test_a_command_reads_the_same_over_a_socket() -> None:

@@ -28,7 +28,7 @@ from gateway.model.content import (
     Template,
     Text,
 )
-from gateway.model.errors import Invalid, NotFound, SendError
+from gateway.model.errors import Invalid, SendError
 from gateway.model.message import Message, Status
 from gateway.model.ports import Outgoing
 from tests.providers.slack_api import Fault
@@ -106,7 +106,7 @@ async def test_what_slack_has_not_is_refused_before_the_call(rig: Rig, content: 
 
 async def test_ids_that_are_too_long_for_slack_are_refused(rig: Rig) -> None:
     assert (await rig.fails(ListMenu("c", "o", (Choice("x" * 151, "t"),)))).code == "slack:cannot_send_list"
-    assert (await rig.fails(Buttons("c", (Choice("x" * 2_001, "t"),)))).code == "slack:cannot_send_buttons"
+    assert (await rig.fails(Buttons("c", (Choice("x" * 513, "t"),)))).code == "slack:cannot_send_buttons"
 
 
 async def test_a_person_is_written_to_by_their_id(rig: Rig) -> None:
@@ -186,6 +186,13 @@ async def test_a_plain_caption_keeps_its_signs(rig: Rig) -> None:
     assert seen.body["blocks"][0]["text"] == {"type": "plain_text", "text": "*as it* stands", "emoji": False}
 
 
+async def test_a_plain_caption_is_no_quotation(rig: Rig) -> None:
+    rig.files.sizes["f_1"] = SIZE
+    await rig.send(file(caption="see\n> as it stands"))
+    (seen,) = rig.slack.made("files.completeUploadExternal")
+    assert seen.body["blocks"][0]["text"]["text"] == "see\n> as it stands"
+
+
 async def test_several_files_are_one_message(rig: Rig) -> None:
     rig.files.sizes |= {"f_1": 10, "f_2": 20}
     await rig.send(Album((file("f_1", "both"), file("f_2"))), USER)
@@ -249,8 +256,8 @@ async def test_a_failed_upload_is_certainly_not_a_message(rig: Rig, fault: Fault
 
 
 async def test_a_missing_file_is_said_to_be_missing(rig: Rig) -> None:
-    with pytest.raises(NotFound):
-        await rig.send(file("f_none"))
+    error = await rig.fails(file("f_none"))
+    assert (error.code, error.retryable, error.outcome) == ("slack:no_file", False, "refused")
 
 
 # Trouble --------------------------------------------------------------------------------------------------
@@ -312,6 +319,28 @@ async def test_a_missing_permission_is_named(rig: Rig) -> None:
     error = await rig.fails(HOLA)
     assert error.disable_channel
     assert "chat:write" in error.text
+
+
+async def test_a_permission_that_only_some_messages_need_does_not_end_the_channel(rig: Rig) -> None:
+    to = await rig.send(HOLA)
+    rig.slack.workspaces[TOKEN].scopes = frozenset({"chat:write"})
+    rig.files.sizes["f_1"] = SIZE
+    for content in (Reaction("👍", to), file()):
+        error = await rig.fails(content)
+        assert (error.code, error.disable_channel, error.retryable) == ("slack:missing_scope", False, False)
+
+
+@pytest.mark.parametrize("code", ["no_permission", "access_denied", "enterprise_is_restricted"])
+async def test_what_is_refused_of_one_place_leaves_the_others(rig: Rig, code: str) -> None:
+    rig.slack.misbehave(Fault.error(code))
+    error = await rig.fails(HOLA)
+    assert (error.disable_channel, error.blocked, error.outcome) == (False, False, "refused")
+
+
+async def test_an_address_cannot_break_out_of_its_link(rig: Rig) -> None:
+    await rig.send(Media("document", url="https://a.example/x|<!channel>", name="Price|list>"))
+    (seen,) = rig.slack.made()
+    assert seen.text == "<https://a.example/x%7C&lt;!channel&gt;|Price¦list&gt;>"
 
 
 async def test_a_wrong_place_is_blocked(rig: Rig) -> None:

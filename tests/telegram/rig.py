@@ -83,7 +83,7 @@ class MemoryFiles:
 
     async def uploaded(self, tenant: str, file: str, channel: str) -> str | None:
         found = self.known.get((file, channel))
-        return found[0] if found else None
+        return found[0] if found and found[1] > NOW else None
 
     async def remember(self, tenant: str, file: str, channel: str, provider_id: str, until: datetime) -> None:
         self.known[file, channel] = provider_id, until

@@ -21,6 +21,7 @@ from gateway.model.errors import NotAuthentic, NotForUs
 from gateway.model.message import Status
 from gateway.model.ports import InboundMessage
 from gateway.model.tenant import Channel
+from gateway.store.people import conversation_of
 from tests.conftest import Running
 from tests.core.test_api import call, key_of
 from tests.core.test_files import picture, upload
@@ -73,6 +74,70 @@ def test_whatever_comes_is_read_or_not_for_us(value: Any) -> None:
         parse("ch_1", json.dumps(value).encode(), NOW)
     except NotForUs:
         assert not isinstance(value, dict)
+
+
+def content_of(content: Any, **data: Any) -> InboundMessage:
+    event = {"type": "message", "data": {"id": "m-1", "from": {"id": "c1"}, "content": content, **data}}
+    [message] = parse("ch_1", json.dumps(event).encode(), NOW).messages
+    return message
+
+
+IMAGE = {"type": "media", "media": "image", "url": "https://h.example/1"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {**IMAGE, "size": 10**23},
+        {**IMAGE, "size": -1},
+        {**IMAGE, "width": "9" * 30},
+        {**IMAGE, "caption": "a" * 300_000},
+        {"type": "order", "catalog": "c", "items": [{"product": "p", "quantity": 2**60}]},
+        {"type": "order", "catalog": "c", "items": [{"product": "p", "quantity": 1}] * 101},
+        {"type": "contacts", "contacts": [{"name": "n"}] * 101},
+        {"type": "contacts", "contacts": [{"name": "n" * 300_000}]},
+        {"type": "album", "items": [IMAGE] * 31},
+        {"type": "album", "items": []},
+        {"type": "form_reply", "values": {f"f{n}": "x" for n in range(101)}},
+        {"type": "form_reply", "values": {"a" * 300_000: "x"}},
+        {"type": "location", "latitude": 91, "longitude": 0},
+        {"type": "location", "latitude": "nan", "longitude": 0},
+        {"type": "edit", "to": "m", "content": {"type": "text", "text": "a" * 300_000}},
+        {"type": "edit", "to": "m", "content": {"type": "location", "latitude": 0, "longitude": -181}},
+    ],
+    ids=lambda c: str(c)[:70],
+)
+def test_what_is_out_of_bounds_is_kept_as_it_came(content: Any) -> None:
+    found = content_of(content).content
+    assert isinstance(found, Unsupported)
+    assert found.kind == content["type"]
+    assert found.raw.startswith(json.dumps(content, separators=(",", ":"))[:60_000])
+
+
+def test_what_is_within_bounds_is_read() -> None:
+    for content in (
+        {**IMAGE, "size": 2**53, "caption": "a" * 262_144},
+        {"type": "contacts", "contacts": [{"name": "n"}] * 100},
+        {"type": "album", "items": [IMAGE] * 30},
+        {"type": "text", "text": "a" * 300_000},
+    ):
+        assert content_of(content).content.type == content["type"]
+
+
+def test_a_body_holds_so_many_events() -> None:
+    event = {"type": "message", "data": {"from": {"id": "c"}, "content": {"type": "text", "text": "x"}}}
+    assert len(parse("ch_1", json.dumps({"events": [event] * 500}).encode(), NOW).messages) == 500
+    with pytest.raises(NotForUs):
+        parse("ch_1", json.dumps({"events": [event] * 501}).encode(), NOW)
+
+
+def test_no_person_is_a_thread() -> None:
+    text = {"type": "text", "text": "x"}
+    thread = content_of(text, thread="x")
+    person = content_of(text, **{"from": {"id": "thread:x"}})
+    assert thread.place is not None
+    assert thread.place.kind != person.identity.kind
+    assert conversation_of("ch_1", thread.place) != conversation_of("ch_1", person.identity)
 
 
 # Signatures

@@ -198,6 +198,9 @@ async def test_a_flow_is_marked_with_our_own_id_unless_it_has_a_token(rig: Rig) 
         (Text(""), "no_text"),
         (Text("\x00\ud800"), "no_text"),
         (Buttons("Shall we?", (Choice("a", " "),)), "no_text"),
+        (Buttons("Shall we?", (Choice("a" * 257, "A"),)), "bad_id"),
+        (Buttons("Shall we?", (Choice(" a", "A"),)), "bad_id"),
+        (ListMenu("Shall we?", "Open", (Choice("a" * 201, "A"),)), "bad_id"),
         (Link("Look", "\x00", LINK), "no_text"),
     ],
 )

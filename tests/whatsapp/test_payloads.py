@@ -224,6 +224,20 @@ def test_the_ad_that_led_here_is_kept_whole() -> None:
     assert only("text_from_video_ad").extra["referral"] == said
 
 
+@pytest.mark.parametrize("listed", ["messages", "message_echoes"])
+def test_a_lone_contact_never_makes_one_person_of_two(listed: str) -> None:
+    side = "from" if listed == "messages" else "to"
+    said = [
+        {side: number, "id": f"wamid.{number}", "timestamp": "1", "type": "text", "text": {"body": "hi"}}
+        for number in ("16505551234", "34600111222")
+    ]
+    contact = {"profile": {"name": "Sheena"}, "wa_id": "16505551234", "user_id": BSUID}
+    field = "messages" if listed == "messages" else "smb_message_echoes"
+    sheena, other = parse(PHONE_ID, webhook({listed: said, "contacts": [contact]}, field=field), NOW).messages
+    assert sheena.aliases == (SCOPED,)
+    assert (other.name, other.aliases) == (None, ())
+
+
 def test_each_of_several_senders_has_their_own_name() -> None:
     found = read("odd_two_entries_three_changes_many_messages").messages
     assert [message.name for message in found] == ["Sheena Nelson"] * 3 + ["Pablo"]

@@ -38,10 +38,10 @@ const size = (bytes) =>
   bytes > 1048575 ? (bytes / 1048576).toFixed(1) + " MB" : Math.ceil(bytes / 1024) + " kB";
 
 // A file: its picture if there is a small one, else its name and size; both lead to the whole.
-const media = ({ link, thumbnail, name, size: bytes }, base, words) => {
+const media = ({ link, thumbnail, name, size: bytes, width, height }, base, words) => {
   const address = link && webAddress(new URL(link, base));
   const label = name || words.say("attach");
-  const image = thumbnail && el("img", { alt: label, referrerpolicy: "no-referrer" });
+  const image = thumbnail && el("img", { alt: label, referrerpolicy: "no-referrer", width, height });
   const plain = [icon("file"), el("span", { dir: "auto", text: label }), bytes ? el("small", { text: size(bytes) }) : null];
   const node = el(address ? "a" : "span", { class: "file", ...(address && { target: "_blank", rel: "noopener noreferrer", href: address.href }) });
   node.append(...(image ? [image] : plain.filter(Boolean)));
@@ -68,6 +68,7 @@ export class Bubble {
     this.#act = act;
     this.form = null;
     this.choices = null;
+    this.link = entry.content.link;
     const { content, from } = entry;
     const system = content.type === "system";
     const file = content.type === "media";
@@ -94,9 +95,9 @@ export class Bubble {
         class: "choice",
         dir: "auto",
         text: choice.title,
-        title: choice.description,
         onclick: (event) => this.#act.choose(entry, choice, event),
       });
+      if (choice.description) button.append(el("small", { dir: "auto", text: choice.description }));
       return { id: choice.id, button };
     });
     this.node.append(
@@ -144,7 +145,8 @@ export class Bubble {
     const button = (word, run) =>
       el("button", { type: "button", class: "link", text: this.#words.say(word), onclick: () => run(entry.key) });
     this.#failed.append(
-      el("p", { text: `${this.#words.say(entry.progress === undefined ? "failed" : "unsent")} ${entry.failed}`.trim() }),
+      el("p", { text: this.#words.say(entry.progress === undefined ? "failed" : "unsent") }),
+      entry.failed.trim() && el("p", { dir: "auto", text: entry.failed }),
       button("retry", this.#act.retry),
       button("remove", this.#act.remove),
     );

@@ -57,7 +57,10 @@ export class Log {
     // A phone's keyboard shrinks the panel; the last message stays in sight.
     let near = true;
     this.node.addEventListener("scroll", () => (near = this.#near()));
-    new ResizeObserver(() => near && this.bottom()).observe(this.node);
+    const stay = () => near && this.bottom();
+    new ResizeObserver(stay).observe(this.node);
+    // A picture that comes late moves nothing out of sight.
+    this.node.addEventListener("load", stay, true);
   }
 
   set links(links) {
@@ -155,6 +158,12 @@ export class Log {
         put(this.#day(day, entry.date));
       }
       let bubble = this.#bubbles.get(entry.key);
+      // A file has an address once the gateway has it.
+      if (bubble && bubble.link !== entry.content.link) {
+        if (bubble.node === cursor) cursor = cursor.nextSibling;
+        bubble.node.remove();
+        bubble = null;
+      }
       if (!bubble) {
         bubble = new Bubble(entry, this.#words, { links: this.#links, base: this.#base }, kept, this.#act);
         this.#bubbles.set(entry.key, bubble);
