@@ -102,7 +102,8 @@ def test_keyboard_only(chat: Chat, gateway: GatewayDouble) -> None:
     expect(choice).to_be_focused()
     keyboard.press("Enter")
     expect(chat.input).to_be_focused()
-    gateway.wait(lambda: len(gateway.of("send")) == 2, "the choice")
+    # A busy machine may make the widget say something twice; an id says it is the same.
+    gateway.wait(lambda: len({f["id"] for f in gateway.of("send")}) == 2, "the choice")
     keyboard.press("Escape")
     expect(chat.panel).to_be_hidden()
     expect(chat.launcher).to_be_focused()
