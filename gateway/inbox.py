@@ -16,7 +16,7 @@ from gateway.model.file import File
 from gateway.model.message import Message, Sender, Status, file_id, message_id
 from gateway.model.ports import Clock, InboundMessage, Key, Work
 from gateway.model.tenant import Channel
-from gateway.store import Store, TenantStore
+from gateway.store import Store
 from gateway.store.messages import ALBUM_WAIT
 from gateway.store.people import conversation_of
 
@@ -161,20 +161,13 @@ class Inbox:
 
     async def _apply(self, channel: Channel, puts: Sequence[_Put]) -> None:
         """Edits and deletions; after the whole body is stored, for it may hold their messages, too."""
-        store = self._store.of(channel.tenant)
+        messages = self._store.of(channel.tenant).messages
         for put in puts:
             content = put.message.content
             if isinstance(content, Edit | Deleted):
                 changed = content.content if isinstance(content, Edit) else None
-                if not await amend(store, channel.id, content.to, changed, put.incoming.at):
+                if not await messages.amend_named(channel.id, content.to, changed, put.incoming.at):
                     await self._store.open_work.amend_later(put.message, content.to, self._clock())
-
-
-async def amend(store: TenantStore, channel: str, to: str, changed: Content | None, at: datetime) -> bool:
-    """Apply an edit, or (None) a deletion, of the message with a provider's id; whether it is there."""
-    if await store.messages.amend(message_id(channel, to), changed, at):
-        return True
-    return await store.messages.amend_by_provider_id(channel, to, changed, at)
 
 
 def _past_place(incoming: InboundMessage) -> int:

@@ -6,14 +6,15 @@ are numbers that only `$max` touches, so that none goes back, whatever order rec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
 
-from gateway.model.content import Album, Content, Media, Text, to_doc
-from gateway.model.message import Failure, Message, Receipt, Status
+from gateway.model.content import Album, Content
+from gateway.model.message import Failure, Message, Receipt, Status, message_id
+from gateway.store.amended import amended
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
@@ -101,7 +102,7 @@ class Messages:
             if found is None:
                 return False
             standing = message_from_doc(found)
-            change = _amended(standing, content, at, part["file"] if part else None)
+            change = amended(standing, content, at, part["file"] if part else None)
             if change is None:
                 return True
             # Beside the id what it was read as: two changes at once are made one after the other.
@@ -111,10 +112,12 @@ class Messages:
                     return True
         return True
 
-    async def amend_by_provider_id(
+    async def amend_named(
         self, channel: str, provider_id: str, content: Content | None, at: datetime
     ) -> bool:
-        """The same for one that we sent, or whose own id is not made from the provider's."""
+        """The same for the message that the provider calls so: a customer's, or one that we sent."""
+        if await self.amend(message_id(channel, provider_id), content, at):
+            return True
         found = await self._by_provider_id(channel, provider_id)
         return found is not None and await self.amend(found, content, at)
 
@@ -478,35 +481,6 @@ class Messages:
 
 SEEN_LATEST = 100
 """How many of the latest messages one acknowledgement looks at."""
-
-
-def _amended(standing: Message, content: Content | None, at: datetime, file: str | None) -> Doc | None:
-    """What to write for a change, or None when a newer one stands. `file`: only this file of the album."""
-    if standing.edited is not None and standing.edited > at:
-        return None
-    if file is not None and isinstance(standing.content, Album):
-        items = []
-        for item in standing.content.items:
-            if item.file != file:
-                items.append(item)
-            elif content is not None:
-                kept = _kept_file(item, content)
-                items.append(kept if isinstance(kept, Media) else item)
-        if items:
-            return {"changed": to_doc(Album(tuple(items))), "edited": at}
-        content = None
-    if content is None:
-        return {"deleted": at}
-    return {"changed": to_doc(_kept_file(standing.content, content)), "edited": at}
-
-
-def _kept_file(standing: Content, changed: Content) -> Content:
-    """A change that names no file leaves the file as it is: only its caption changed."""
-    if isinstance(changed, Media) and isinstance(standing, Media) and not (changed.file or changed.media_id):
-        return replace(standing, caption=changed.caption, markup=changed.markup)
-    if isinstance(changed, Text) and isinstance(standing, Media):
-        return replace(standing, caption=changed.text, markup=changed.markup)
-    return changed
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Its cost is that of the open work, whatever the length of the history: the index
 from typing import Any
 
 from gateway.model.content import Deleted, Edit
-from gateway.model.message import message_id
 from gateway.model.ports import Clock, Work
 from gateway.store import Store
 
@@ -44,7 +43,4 @@ class Sweeper:
         if edit is None or not isinstance(edit.content, Edit | Deleted):
             return True
         changed = edit.content.content if isinstance(edit.content, Edit) else None
-        target = message_id(waiting["channel"], waiting["to"])
-        return await messages.amend(target, changed, edit.at) or await messages.amend_by_provider_id(
-            waiting["channel"], waiting["to"], changed, edit.at
-        )
+        return await messages.amend_named(waiting["channel"], waiting["to"], changed, edit.at)
