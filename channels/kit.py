@@ -191,13 +191,17 @@ def http_error(kind: str, status: int, wait: float | None) -> SendError:
     """The decision that an HTTP status alone allows, for an answer that says nothing more."""
     code = f"{kind}:http_{status}"
     if status == 429:
-        return SendError(code, "The provider asks us to send less.", retryable=True, wait=wait)
+        return SendError(
+            code, "The provider asks us to send less.", retryable=True, wait=wait, scope="channel"
+        )
     if status == 504:
         # A gateway gave up waiting for the provider; the provider itself may have gone on.
-        unsure = SendError(code, "The provider's gateway timed out.", retryable=True, wait=wait)
+        unsure = SendError(
+            code, "The provider's gateway timed out.", retryable=True, wait=wait, scope="channel"
+        )
         return replace(unsure, outcome="unknown")
     if status >= 500 or status == 408:
-        return SendError(code, "The provider has a fault.", retryable=True, wait=wait)
+        return SendError(code, "The provider has a fault.", retryable=True, wait=wait, scope="channel")
     return SendError(code, "The provider refused the message.")
 
 
@@ -208,9 +212,13 @@ def transport_error(kind: str, error: aiohttp.ClientError | TimeoutError) -> Sen
     provider knows whether it took the message.
     """
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return SendError(f"{kind}:connect", "The provider could not be reached.", retryable=True)
+        return SendError(
+            f"{kind}:connect", "The provider could not be reached.", retryable=True, scope="channel"
+        )
     if isinstance(error, aiohttp.InvalidURL):
         return SendError(f"{kind}:address", "The provider's address is not valid.")
     late = isinstance(error, TimeoutError)
     code, text = ("timeout", "did not answer in time") if late else ("broken", "broke the connection")
-    return SendError(f"{kind}:{code}", f"The provider {text}.", retryable=True, outcome="unknown")
+    return SendError(
+        f"{kind}:{code}", f"The provider {text}.", retryable=True, outcome="unknown", scope="channel"
+    )

@@ -25,7 +25,8 @@ from gateway.install import Install
 from gateway.media import FETCHES, Media
 from gateway.model.clock import Sequencer, system_clock
 from gateway.model.message import Message
-from gateway.model.ports import Brain, Clock, Key
+from gateway.model.ports import Brain, Clock
+from gateway.model.work import Key
 from gateway.ops.again import again_and_again
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
@@ -43,7 +44,7 @@ from gateway.turn import Turns
 from gateway.uploads import Uploads
 from gateway.widget import Widget
 from gateway.work.local import LocalWork
-from gateway.work.pace import Pacer
+from gateway.work.pace import LocalPace
 from gateway.work.sweeper import EVERY, Sweeper
 
 LAST_LOOK = 1.0
@@ -140,7 +141,7 @@ async def build(
         inbox = Inbox(store, work, clock, sequencer, media.wake.set)
         embedder = embedder or WordLlamaEmbedder()
         brain = brain or LocalBrain(store.knowledge, embedder)
-        deliver = Deliver(store, channels.adapters, Pacer(monotonic), clock, _delivery_log(metrics))
+        deliver = Deliver(store, channels.adapters, LocalPace(monotonic), clock, _delivery_log(metrics))
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
         apps = {

@@ -19,12 +19,12 @@ from consent.permission import Facts, Refused, decide
 from gateway.model.content import Album, Deleted, Edit, Media, Reaction, Template
 from gateway.model.conversation import Conversation
 from gateway.model.errors import ParleyError, SendError
+from gateway.model.lanes import Pace
 from gateway.model.message import Failure, Message, Status, is_message_id
 from gateway.model.ports import Adapter, Clock, Outgoing
 from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
 from gateway.store import Store
-from gateway.work.pace import Pacer
 
 LEASE = timedelta(seconds=60)
 """Longer than any send may take: after it the sender is presumed dead."""
@@ -51,35 +51,40 @@ class Deliver:
         self,
         store: Store,
         adapters: Mapping[str, Adapter],
-        pacer: Pacer,
+        pace: Pace,
         clock: Clock,
         log: Callable[[str, Message, str], None] = lambda *_: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._adapters = adapters
-        self._pacer = pacer
+        self._pace = pace
         self._clock = clock
         self._log = log
         self._jitter = jitter
         self._under_way: Counter[str] = Counter()
 
-    def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
+    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Whether a message just written may be claimed at once: allowed, and its lanes have room. A place in them is
         taken then."""
         facts = self._facts(channel, conversation)
         if isinstance(decide(message, facts, self._clock()), Refused):
             return False
-        return not self._pause(channel, conversation)
+        return not await self._pause(channel, conversation, message)
 
-    def _pause(self, channel: Channel, conversation: Conversation) -> timedelta:
+    async def _pause(self, channel: Channel, conversation: Conversation, message: Message) -> timedelta:
         """How long a message has to wait for room in its lanes; none takes a place in them, to be given back."""
         if self._under_way[channel.id] >= AT_ONCE:
             return FULL
-        capabilities = self._adapters[channel.kind].capabilities
-        wait = self._pacer.wait(channel.id, conversation.address, capabilities)
-        if not wait:
-            self._under_way[channel.id] += 1
+        # Taken before anything is awaited: several conversations ask at once.
+        self._under_way[channel.id] += 1
+        wait = 1.0
+        try:
+            rates = self._adapters[channel.kind].rates(channel, conversation.address)
+            wait = await self._pace.wait(channel.id, conversation.address, rates, message.bulk)
+        finally:
+            if wait:
+                self.stay(channel)
         return timedelta(seconds=wait)
 
     def stay(self, channel: Channel) -> None:
@@ -136,7 +141,7 @@ class Deliver:
         if isinstance(verdict, Refused):
             await self._refuse(channel, message, verdict)
             return False
-        if pause := self._pause(channel, conversation):
+        if pause := await self._pause(channel, conversation, message):
             await messages.requeue(message.id, Status.QUEUED, now + pause, False)
             return False
         claimed = False
@@ -208,6 +213,7 @@ class Deliver:
                 holding.cancel()
             self.stay(channel)
         await self._store.of(channel.tenant).messages.sent(message.id, accepted.provider_id, self._clock())
+        await self._pace.worked(channel.id)
         return None
 
     async def _hold_claim(self, channel: Channel, message: Message) -> None:
@@ -243,6 +249,7 @@ class Deliver:
             await conversations.reach(conversation.id, blocked=error.blocked or None, address=error.moved)
         failure = Failure(error.code, error.text)
         self._log("not sent", message, error.code)
+        await self._tell_lanes(channel, conversation, error)
         wait = self._wait(message, error)
         if error.disable_channel:
             await self._store.directory.disable(channel)
@@ -254,6 +261,16 @@ class Deliver:
         await messages.retry(message, due, failure, error.outcome == "unknown")
         return due
 
+    async def _tell_lanes(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
+        """What a refusal says of more than its message."""
+        if error.wait and error.scope != "message":
+            recipient = conversation.address if error.scope == "recipient" else None
+            await self._pace.pause(channel.id, error.wait, recipient)
+        elif error.scope == "channel":
+            await self._pace.failed(channel.id)
+        else:
+            await self._pace.worked(channel.id)
+
     def _wait(self, message: Message, error: SendError) -> timedelta | None:
         """How long until it is tried again; None: never."""
         if error.outcome == "unknown":
@@ -262,8 +279,6 @@ class Deliver:
             return HOLD
         if error.moved and message.attempts < MOST_DOUBLED:
             return timedelta(0)
-        if error.wait:
-            self._pacer.pause(message.channel, error.wait)
         tries = message.attempts + 1
         too_old = self._clock() - message.at >= MOST_AGE
         if not error.retryable or too_old or (error.most_attempts and tries >= error.most_attempts):

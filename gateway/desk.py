@@ -28,7 +28,8 @@ from gateway.model.content import (
 )
 from gateway.model.errors import Invalid, NotFound
 from gateway.model.message import Message
-from gateway.model.ports import Adapter, Clock, Key, Work
+from gateway.model.ports import Adapter, Clock
+from gateway.model.work import Key, Work
 from gateway.store import Store, TenantStore
 
 MOST_MESSAGES: Final = 10

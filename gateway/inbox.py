@@ -14,8 +14,9 @@ from gateway.model.clock import Sequencer
 from gateway.model.content import Album, Content, Deleted, Edit, Media, Text, Unsupported
 from gateway.model.file import File
 from gateway.model.message import Message, Sender, Status, file_id, message_id
-from gateway.model.ports import Clock, InboundMessage, Key, Work
+from gateway.model.ports import Clock, InboundMessage
 from gateway.model.tenant import Channel
+from gateway.model.work import Key, Work
 from gateway.store import Store
 from gateway.store.messages import ALBUM_WAIT
 from gateway.store.people import conversation_of

@@ -22,9 +22,10 @@ from gateway.model.content import Album, Command, Content, FormReply, Media, Rep
 from gateway.model.conversation import Conversation, Lead, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
 from gateway.model.message import Announced, Failure, Message, Status, stable_id
-from gateway.model.ports import Adapter, Brain, Clock, Delivery, Key, Question
+from gateway.model.ports import Adapter, Brain, Clock, Delivery, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import broken, told, unsupported
+from gateway.model.work import Key
 from gateway.ops.logging import stack
 from gateway.store import Store, TenantStore
 from leads import flow
@@ -157,7 +158,7 @@ class Turns:
             if gone := [i for i in stale if i not in {m.id for m in written}]:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
-            claim = first.id if first and self._deliver.may_go(channel, conversation, first) else None
+            claim = first.id if first and await self._deliver.may_go(channel, conversation, first) else None
             claimed = False
             try:
                 claimed = await store.messages.finish_turn(message.id, claim, self._deliver.lease())

@@ -22,6 +22,7 @@ from channels.slack.transfer import Transfer
 from gateway.model.capabilities import Capabilities, MediaRule
 from gateway.model.content import Album, Deleted, Edit, Media, MediaKind, Reaction
 from gateway.model.errors import Invalid, NotAuthentic, SendError
+from gateway.model.lanes import Rate, Rates
 from gateway.model.message import Message
 from gateway.model.ports import (
     Claim,
@@ -44,6 +45,10 @@ TEXT: Final = 4000
 """What Slack recommends for one message, and the most that one may be changed to."""
 
 LARGEST: Final = 1024**3
+RATES: Final = Rates(account=Rate(5, burst=5), recipient=Rate(1, burst=3))
+"""One message a second a channel, short bursts pass; several hundred a minute a workspace.
+https://docs.slack.dev/apis/web-api/rate-limits/"""
+
 _MEDIA: Final[tuple[MediaKind, ...]] = ("image", "video", "audio", "voice", "document", "sticker")
 
 SETTINGS: Final = (
@@ -70,9 +75,7 @@ class SlackAdapter:
         button_text_length=payload.SECTION,
         list_rows=100,
         row_length=payload.TITLE,
-        account_rate=5,
-        recipient_rate=1,
-        recipient_burst=3,
+        rates=RATES,
     )
     signature_header = "X-Slack-Signature"
     signing_secret = "signing_secret"  # noqa: S105 (a name)
@@ -170,6 +173,9 @@ class SlackAdapter:
         except SendError as error:
             if error.code != done:
                 raise
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return self.capabilities.rates
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         """Slack has no read marks for apps; in a thread it shows that an answer is being written."""

@@ -21,6 +21,7 @@ from channels.telegram.places import place_of
 from gateway.model.capabilities import Capabilities, MediaRule
 from gateway.model.content import Album, Content, Deleted, Edit, Media, MediaKind, Reaction, Request
 from gateway.model.errors import NotAuthentic, NotForUs, NotFound, SendError
+from gateway.model.lanes import Rate, Rates
 from gateway.model.message import Message
 from gateway.model.ports import (
     Clock,
@@ -54,6 +55,11 @@ PICTURE_BYTES: Final = 10 * MB
 PICTURE_SIDES: Final = 10_000
 KEPT: Final = timedelta(days=3652)
 """How long a file's id is good: Telegram names no end."""
+
+RATES: Final = Rates(account=Rate(25, burst=5), recipient=Rate(1, burst=3))
+GROUP_RATES: Final = Rates(account=RATES.account, recipient=Rate(15 / 60, burst=5))
+"""30 messages a second a bot, one a second a chat (short bursts pass), 20 a minute a group, counting the bursts.
+https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this"""
 
 LOST_FILE: Final = "telegram:400_file_id"
 
@@ -93,9 +99,7 @@ class TelegramAdapter:
         button_text_length=payload.TEXT_LENGTH - 1,
         list_rows=50,
         row_length=64,
-        account_rate=30,
-        recipient_rate=1,
-        recipient_burst=3,
+        rates=RATES,
     )
     signature_header = "X-Telegram-Bot-Api-Secret-Token"
     signing_secret = "secret_token"  # noqa: S105
@@ -166,6 +170,9 @@ class TelegramAdapter:
             result = True
         self._note_keyboard(channel, message, call)
         return content, result
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return GROUP_RATES if address.startswith("-") else RATES
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         place = place_of(address)

@@ -6,6 +6,7 @@ from channels.web import frames
 from channels.web.hub import Hub
 from channels.web.tokens import Tokens
 from gateway.model.capabilities import Capabilities, MediaRule
+from gateway.model.lanes import Rates
 from gateway.model.message import Message
 from gateway.model.ports import FileLink, Outgoing, Sent, Setting
 from gateway.model.tenant import Channel, ChannelKind
@@ -55,6 +56,9 @@ class WebAdapter:
         shown = self.shown(channel.tenant, message)
         self.hub.publish(message.conversation, {"t": "message", "message": shown})
         return Sent(message.id)
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return self.capabilities.rates
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         if typing:

@@ -15,6 +15,7 @@ from channels.webhook.errors import send_error
 from gateway.model.capabilities import Capabilities, MediaRule
 from gateway.model.content import Album, Content, Media, to_doc
 from gateway.model.errors import Invalid, NotAuthentic, NotForUs, SendError
+from gateway.model.lanes import Rates
 from gateway.model.message import Message
 from gateway.model.ports import Clock, Connected, Download, FileLink, Finding, Outgoing, Parsed, Sent, Setting
 from gateway.model.tenant import Channel, ChannelKind
@@ -85,6 +86,9 @@ class WebhookChannelAdapter:
         reply = await self._call(channel, "message", message.id, data)
         given = reply.body.get("id")
         return Sent(given if isinstance(given, str) and 0 < len(given) <= 200 else message.id)
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return self.capabilities.rates
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         data = {"message": message.provider_id, "to": address, "typing": typing}

@@ -16,6 +16,7 @@ from channels.whatsapp.graph import Graph, is_version
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Media
 from gateway.model.errors import Invalid, SendError
+from gateway.model.lanes import Rates
 from gateway.model.message import Message
 from gateway.model.ports import Clock, Connected, Download, Files, Finding, Outgoing, Parsed, Sent, Setting
 from gateway.model.tenant import Channel, ChannelKind
@@ -103,6 +104,9 @@ class WhatsAppAdapter:
                 "whatsapp:no_id", "WhatsApp's answer holds no message id.", True, outcome="unknown"
             )
         return Sent(provider_id)
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return self.capabilities.rates
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         # Only an id of theirs can be marked: some that we store are made up here.

@@ -28,6 +28,7 @@ from gateway.model.content import (
     Text,
 )
 from gateway.model.errors import SendError
+from gateway.model.lanes import Rate, Rates
 from gateway.model.markup import Span, bare_span, render
 from gateway.model.ports import Outgoing
 
@@ -69,6 +70,10 @@ MEDIA: Final[Mapping[MediaKind, MediaRule]] = {
 }
 """https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media"""
 
+RATES: Final = Rates(account=Rate(75, burst=5), recipient=Rate(1 / 6, burst=45))
+"""80 messages a second a number, counting the burst; one in six seconds to one customer, 45 of them at once.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput"""
+
 CAPABILITIES: Final = Capabilities(
     text_length=4096,
     kinds=frozenset({"location", "contacts", "link", "flow", "reaction", "template"}),
@@ -80,9 +85,7 @@ CAPABILITIES: Final = Capabilities(
     list_rows=10,
     row_length=ROW,
     service_window_hours=24,
-    account_rate=80,
-    recipient_rate=1 / 6,
-    recipient_burst=45,
+    rates=RATES,
 )
 
 _BULLET: Final = re.compile(r"^(\s*)• ", re.MULTILINE)

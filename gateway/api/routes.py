@@ -16,7 +16,8 @@ from gateway.handoff import set_owner
 from gateway.model.errors import Conflict, Invalid, NotFound
 from gateway.model.file import File
 from gateway.model.message import Status
-from gateway.model.ports import Clock, Key, Work
+from gateway.model.ports import Clock
+from gateway.model.work import Key, Work
 from gateway.ops.problems import problem
 from gateway.store import Store
 

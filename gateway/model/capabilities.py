@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.model.content import MediaKind
+from gateway.model.lanes import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,5 @@ class Capabilities:
     """Free text is allowed for so long after the customer's last message."""
     idempotent: bool = False
     """Sending the same message again has no second effect."""
-    account_rate: float = 0
-    """Messages a second that one account may send."""
-    recipient_rate: float = 0
-    """Messages a second that one recipient may get, over time; `recipient_burst` at once."""
-    recipient_burst: int = 1
+    rates: Rates = field(default_factory=Rates)
+    """How fast an account may send, unless its adapter knows better (`Adapter.rates`)."""

@@ -15,6 +15,8 @@ ParleyError
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.model.lanes import Scope
+
 
 class ParleyError(Exception):
     """The root: everything that we raise on purpose."""
@@ -56,6 +58,9 @@ class SendError(ParleyError):
     """The recipient can't be reached any more until they write again: they blocked us, or are gone."""
     moved: str | None = None
     """The recipient has another address now; sent there, the message may be taken."""
+    scope: Scope = "message"
+    """Whom it concerns: a `wait` holds up the recipient's lane or the whole account's, and failures of a `channel`, one
+    after another, close its lane for a while."""
     most_attempts: int | None = None
     """How often to try in all, where the message's age is not to decide."""
 

@@ -108,6 +108,8 @@ class Message:
     possibly_doubled: bool = False
     failure: Failure | None = None
     sender: Sender | None = None
+    bulk: bool = False
+    """One of many alike (a campaign's): replies go before it."""
     client_id: str | None = None
     """The widget's own id for what it sent, so that it knows its message again."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content, Source
 from gateway.model.conversation import Conversation, Identity
+from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
 from gateway.model.tenant import Channel, ChannelKind, Rule
 
@@ -207,6 +208,9 @@ class Adapter(Protocol):
     async def send(self, channel: Channel, message: Outgoing) -> Sent:
         """Hand one message to the provider. Raises SendError, and nothing else for a provider's fault."""
 
+    def rates(self, channel: Channel, address: str) -> Rates:
+        """How fast the provider lets this account send, and to this address."""
+
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         """Show the customer that their message was seen (and that an answer is coming), and acknowledge a pressed button
         where the provider wants that. Best effort: SendError at the worst."""
@@ -366,7 +370,7 @@ class KnowledgeStore(Protocol):
 class Delivery(Protocol):
     """The edge out, as a turn sees it."""
 
-    def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
+    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Whether a message just written may be claimed at once. If so it has a place among those under way, which
         `run` gives back, or `stay` if the claim did not hold."""
 
@@ -384,27 +388,3 @@ class Delivery(Protocol):
         claimed: str | None = None,
     ) -> bool:
         """Send what is queued, in order, as far as it may go; whether nothing of it is left waiting."""
-
-
-# Work ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a hint is about: a conversation of a tenant has work."""
-
-    tenant: str
-    conversation: str
-
-
-Handler = Callable[[Key], Awaitable[None]]
-
-
-class Work(Protocol):
-    """The hint queue. A hint may be lost, doubled or late; the sweeper makes it again."""
-
-    def poke(self, key: Key, after: float = 0) -> None:
-        """Say that there is work, or will be `after` so many seconds. Never blocks, never raises."""
-
-    async def run(self, handler: Handler) -> None:
-        """Call the handler for each poked key, one at a time a key, until cancelled."""

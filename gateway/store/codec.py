@@ -45,6 +45,7 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
         "due": m.due,
         "sender": asdict(m.sender) if m.sender else None,
         "client_id": m.client_id,
+        "bulk": m.bulk or None,
         "extra": dict(m.extra) or None,
         **extra,
     }
@@ -78,6 +79,7 @@ def message_from_doc(d: Doc) -> Message:
         failure=Failure(failure["code"], failure["text"]) if failure else None,
         sender=_sender(sender) if sender else None,
         client_id=d.get("client_id"),
+        bulk=bool(d.get("bulk")),
         extra=d.get("extra", {}),
         edited=aware(d.get("edited")),
         original=said if changed else None,

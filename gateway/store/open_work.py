@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Message, Receipt, Status
-from gateway.model.ports import Key
+from gateway.model.work import Key
 from gateway.store.codec import Doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new

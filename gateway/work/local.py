@@ -8,11 +8,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from gateway.model.ports import Handler, Key
+from gateway.model.work import Handler, Key
 
 
 class LocalWork:
-    """Implements `gateway.model.ports.Work`. `failed` is told of a handler's error; the sweeper tries again."""
+    """Implements `gateway.model.work.Work`. `failed` is told of a handler's error; the sweeper tries again."""
 
     def __init__(self, limit: int = 256, failed: Callable[[Key, Exception], None] = lambda *_: None) -> None:
         self._limit = limit

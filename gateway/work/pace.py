@@ -4,9 +4,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.model.capabilities import Capabilities
+from gateway.model.lanes import Rate, Rates
 
 KEPT = 50_000
+RESERVED = 0.5
+"""The share of an account's burst that bulk leaves to replies."""
 
 
 @dataclass(slots=True)
@@ -16,38 +18,46 @@ class _Bucket:
     full_at: float = 0.0
 
 
-class Pacer:
-    """Seconds by a monotonic clock. State is this process's own; the provider's 429 corrects what it can't see."""
+class LocalPace:
+    """Implements `gateway.model.lanes.Pace` for one process. Seconds by a monotonic clock."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._paused: dict[str, float] = {}
 
-    def wait(self, channel: str, recipient: str, capabilities: Capabilities) -> float:
-        """Seconds until one more message may leave; 0 takes the place at once, anything else takes none."""
+    async def wait(self, channel: str, recipient: str, rates: Rates, bulk: bool = False) -> float:
         now = self._monotonic()
-        lanes: list[tuple[str, float, int]] = []
-        if capabilities.account_rate:
-            lanes.append((channel, capabilities.account_rate, max(1, int(capabilities.account_rate))))
-        if capabilities.recipient_rate:
-            lanes.append(
-                (f"{channel}/{recipient}", capabilities.recipient_rate, capabilities.recipient_burst)
-            )
-        needed = max(0.0, self._paused.get(channel, 0.0) - now)
+        lanes: list[tuple[str, Rate, float]] = []
+        if rates.account:
+            room = float(rates.account.burst)
+            lanes.append((channel, rates.account, max(1.0, room * (1 - RESERVED)) if bulk else room))
+        if rates.recipient:
+            lanes.append((f"{channel}/{recipient}", rates.recipient, rates.recipient.burst))
+        needed = max(
+            0.0,
+            self._paused.get(channel, 0.0) - now,
+            self._paused.get(f"{channel}/{recipient}", 0.0) - now,
+        )
         for name, rate, burst in lanes:
             full_at = max(self._bucket(name).full_at, now)
-            needed = max(needed, full_at + 1 / rate - now - burst / rate)
+            needed = max(needed, full_at + (1 - burst) / rate.per_second - now)
         if needed > 1e-9:
             return needed
         for name, rate, _ in lanes:
             bucket = self._bucket(name)
-            bucket.full_at = max(bucket.full_at, now) + 1 / rate
+            bucket.full_at = max(bucket.full_at, now) + 1 / rate.per_second
         return 0.0
 
-    def pause(self, channel: str, seconds: float) -> None:
-        """The provider said how long to wait: nothing of this account leaves before."""
-        self._paused[channel] = max(self._paused.get(channel, 0.0), self._monotonic() + seconds)
+    async def pause(self, channel: str, seconds: float, recipient: str | None = None) -> None:
+        lane = channel if recipient is None else f"{channel}/{recipient}"
+        self._paused[lane] = max(self._paused.get(lane, 0.0), self._monotonic() + seconds)
+
+    async def failed(self, channel: str) -> None:
+        pass
+
+    async def worked(self, channel: str) -> None:
+        pass
 
     def _bucket(self, name: str) -> _Bucket:
         bucket = self._buckets.get(name)

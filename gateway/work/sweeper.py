@@ -6,7 +6,8 @@ Its cost is that of the open work, whatever the length of the history: the index
 from typing import Any
 
 from gateway.model.content import Deleted, Edit
-from gateway.model.ports import Clock, Work
+from gateway.model.ports import Clock
+from gateway.model.work import Work
 from gateway.store import Store
 
 Doc = dict[str, Any]

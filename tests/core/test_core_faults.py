@@ -27,9 +27,10 @@ from gateway.model.content import Template, Text
 from gateway.model.conversation import Conversation, Identity
 from gateway.model.errors import ParleyError, StoreError, Unavailable
 from gateway.model.message import Message, Receipt, Status, stable_id
-from gateway.model.ports import InboundMessage, Key, Outgoing, Sent
+from gateway.model.ports import InboundMessage, Outgoing, Sent
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
+from gateway.model.work import Key
 from gateway.ops.again import again_and_again
 from gateway.ops.logging import configure
 from gateway.settings import Settings

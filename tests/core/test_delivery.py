@@ -11,7 +11,7 @@ from gateway.bootstrap import build, listening, working
 from gateway.deliver import MOST_AGE
 from gateway.model.content import Template
 from gateway.model.message import Message, Status, outgoing_id
-from gateway.model.ports import Key
+from gateway.model.work import Key
 from gateway.settings import Settings
 from gateway.store import Store
 from tests.conftest import MovableClock, Running, ScriptedBrain, make_site, make_tenant, make_whatsapp
@@ -293,7 +293,9 @@ async def test_a_provider_that_hangs_holds_up_nobody_else(timed: Running) -> Non
 
 
 async def test_a_recipient_gets_no_more_than_the_provider_allows(timed: Running) -> None:
-    burst = timed.gateway.channels.adapters["whatsapp"].capabilities.recipient_burst
+    rate = timed.gateway.channels.adapters["whatsapp"].capabilities.rates.recipient
+    assert rate is not None
+    burst = rate.burst
     for n in range(burst + 3):
         assert await timed.post_whatsapp(text_webhook(SENDER, f"echo {n}", f"wamid.{n}", NOW)) == 200
     await timed.until(lambda: len(timed.brain.asked) == burst + 3, seconds=30)

@@ -17,9 +17,11 @@ from gateway.handoff import set_owner
 from gateway.model.content import Text
 from gateway.model.conversation import Identity
 from gateway.model.errors import SendError
+from gateway.model.lanes import Rates
 from gateway.model.message import Message, Status
-from gateway.model.ports import Adapter, Answer, InboundMessage, Key, Outgoing, Question, Sent, Setting
+from gateway.model.ports import Adapter, Answer, InboundMessage, Outgoing, Question, Sent, Setting
 from gateway.model.tenant import Channel
+from gateway.model.work import Key
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.messages import Messages
@@ -52,7 +54,7 @@ class Provider:
     settings: tuple[Setting, ...] = ()
 
     def __init__(self, real: Adapter, name: str, taken: list[tuple[str, str, str]]) -> None:
-        self.capabilities = replace(real.capabilities, account_rate=0, recipient_rate=0)
+        self.capabilities = replace(real.capabilities, rates=Rates())
         self.began = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.fail: list[Exception] = []
@@ -68,6 +70,9 @@ class Provider:
         if self.fail:
             raise self.fail.pop(0)
         return Sent(f"wamid.{message.id}")
+
+    def rates(self, channel: Channel, address: str) -> Rates:
+        return self.capabilities.rates
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         pass
