@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 from aiohttp import web
@@ -43,8 +45,9 @@ from gateway.store.vault import Vault
 from gateway.turn import Turns
 from gateway.uploads import Uploads
 from gateway.widget import Widget
+from gateway.work.circuit import Circuit
 from gateway.work.local import LocalWork
-from gateway.work.pace import LocalPace
+from gateway.work.pace import SAVES, LocalPace
 from gateway.work.sweeper import EVERY, Sweeper
 
 LAST_LOOK = 1.0
@@ -62,6 +65,7 @@ class Gateway:
     work: LocalWork
     turns: Turns
     deliver: Deliver
+    lanes: LocalPace
     sweeper: Sweeper
     channels: registry.Registry
     brain: Brain
@@ -141,8 +145,10 @@ async def build(
         inbox = Inbox(store, work, clock, sequencer, media.wake.set)
         embedder = embedder or WordLlamaEmbedder()
         brain = brain or LocalBrain(store.knowledge, embedder)
-        deliver = Deliver(store, channels.adapters, LocalPace(monotonic), clock, _delivery_log(metrics))
-        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer)
+        lanes = LocalPace(monotonic, clock, store.lanes)
+        pace = Circuit(lanes, monotonic, random.random, _circuit_log(metrics))
+        deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
+        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work.poke)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
@@ -172,7 +178,8 @@ async def build(
             work=work,
             turns=turns,
             deliver=deliver,
-            sweeper=Sweeper(store, work, clock),
+            lanes=lanes,
+            sweeper=Sweeper(store, work, clock, deliver.has_room_for_bulk),
             channels=channels,
             brain=brain,
             embedder=embedder,
@@ -196,6 +203,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         ),
         asyncio.create_task(again_and_again("puller", gateway.pull.follow, FOLLOWS, stop), name="pull"),
         asyncio.create_task(again_and_again("sweeper", gateway.sweeper.sweep, EVERY, stop), name="sweeper"),
+        asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"
         ),
@@ -220,6 +228,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await gateway.pull.close()
                 await gateway.media.close()
+                await gateway.lanes.save()
 
 
 async def _warmed(embedder: Embedder) -> None:
@@ -254,5 +263,16 @@ def _delivery_log(metrics: Metrics) -> Callable[[str, Message, str], None]:
         logger.bind(tenant=message.tenant, conversation=message.conversation, message=message.id).warning(
             "delivery: {} ({})", what, why
         )
+
+    return log
+
+
+def _circuit_log(metrics: Metrics) -> Callable[[str, Literal["closed", "opened"]], None]:
+    def log(channel: str, what: Literal["closed", "opened"]) -> None:
+        metrics.add("circuit", what)
+        text = "keeps failing; its lane is closed, and tried now and then"
+        why = text if what == "closed" else "works again; its lane is open"
+        # The tenant is that of the work which is under way.
+        logger.bind(channel=channel).warning("circuit {}: the provider of channel {} {}", what, channel, why)
 
     return log

@@ -45,6 +45,12 @@ AT_ONCE = 32
 
 FULL = timedelta(seconds=0.5)
 
+BULK_STAYS = timedelta(seconds=0.25)
+"""Bulk that has to wait no longer keeps its place in the process; what waits longer goes back to the database."""
+
+BULK_CLOSES, BULK_CLOSED = 5, timedelta(seconds=30)
+"""After so many bulk messages in a row without room, an account's bulk is not looked at until the first of them has room."""
+
 
 class Deliver:
     def __init__(
@@ -63,6 +69,7 @@ class Deliver:
         self._log = log
         self._jitter = jitter
         self._under_way: Counter[str] = Counter()
+        self._bulk = _BulkRoom(clock)
 
     async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Whether a message just written may be claimed at once: allowed, and its lanes have room. A place in them is
@@ -86,6 +93,10 @@ class Deliver:
             if wait:
                 self.stay(channel)
         return timedelta(seconds=wait)
+
+    def has_room_for_bulk(self, channel: str) -> bool:
+        """Whether bulk may leave an account now, as far as this process knows."""
+        return self._bulk.is_open(channel)
 
     def stay(self, channel: Channel) -> None:
         """Give a place among those under way back."""
@@ -133,6 +144,8 @@ class Deliver:
         now = self._clock()
         if message.due is not None and message.due > now:
             return False
+        if message.bulk and not self._bulk.is_open(channel.id):
+            return False
         if message.status is Status.SENDING and not await self._recover(channel, message, now):
             return False
         if message.status is Status.UNKNOWN and not await self._send_again(message):
@@ -141,8 +154,14 @@ class Deliver:
         if isinstance(verdict, Refused):
             await self._refuse(channel, message, verdict)
             return False
-        if pause := await self._pause(channel, conversation, message):
-            await messages.requeue(message.id, Status.QUEUED, now + pause, False)
+        pause = await self._pause(channel, conversation, message)
+        if message.bulk and timedelta(0) < pause <= BULK_STAYS:
+            await asyncio.sleep(pause.total_seconds())
+            pause = await self._pause(channel, conversation, message)
+        if message.bulk:
+            self._bulk.found(channel.id, pause)
+        if pause:
+            await messages.requeue(message.id, Status.QUEUED, self._clock() + pause, False)
             return False
         claimed = False
         try:
@@ -179,6 +198,10 @@ class Deliver:
             # What we know of the channel may be a moment old, and it may just have been mended.
             await self._store.directory.refresh()
             mended = (await self._store.directory.channel(channel.id)).state == "active"
+            if self._clock() - message.at >= MOST_AGE and not mended and not message.bulk:
+                await messages.end(message, Status.QUEUED, Status.DEAD, failure)
+                self._log("given up", message, verdict.reason)
+                return
             await messages.hold(message.id, self._clock() + (FULL if mended else HOLD), failure)
         else:
             await messages.end(message, Status.QUEUED, Status.FAILED, failure)
@@ -295,3 +318,30 @@ class Deliver:
             blocked=conversation.blocked,
             stopped=conversation.stopped,
         )
+
+
+class _BulkRoom:
+    """Which accounts' bulk is not worth looking at for a while: their lanes are full or paused."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._without: dict[str, list[datetime]] = {}
+        self._closed: dict[str, datetime] = {}
+
+    def is_open(self, channel: str) -> bool:
+        until = self._closed.get(channel)
+        if until is not None and until <= self._clock():
+            del self._closed[channel]
+            until = None
+        return until is None
+
+    def found(self, channel: str, pause: timedelta) -> None:
+        """What one message found: room (no pause), or how long there is none."""
+        if not pause:
+            self._without.pop(channel, None)
+            return
+        waits = self._without.setdefault(channel, [])
+        waits.append(self._clock() + pause)
+        if len(waits) >= BULK_CLOSES:
+            self._closed[channel] = min(*waits, self._clock() + BULK_CLOSED)
+            del self._without[channel]

@@ -150,7 +150,7 @@ class Inbox:
         new: dict[int, bool] = {}
         if said:
             silent = frozenset(p.message.id for p in said if not _needs_turn(p.incoming))
-            stored = await messages.put_incoming([p.message for p in said], now, silent)
+            stored = await messages.put_incoming([p.message for p in said], now, silent, channel.quiet)
             new |= {id(p): n for p, n in zip(said, stored, strict=True)}
         if echoed:
             stored = await messages.put_echoes([p.message for p in echoed])

@@ -8,7 +8,7 @@ same call, the claim of the first answer. Run again after any of them, a turn ha
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,8 @@ from loguru import logger
 
 from channels import kit
 from channels.degrade import degrade
-from gateway import manners, outbox
+from gateway import bursts, manners, outbox
+from gateway.bursts import Burst
 from gateway.model.clock import Sequencer
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead, Pending
@@ -64,18 +65,21 @@ class Turns:
         deliver: Delivery,
         clock: Clock,
         sequencer: Sequencer,
+        poke: Callable[[Key, float], None],
     ) -> None:
+        """`poke` says when to look at a conversation again, in seconds."""
         self._store = store
         self._adapters = adapters
         self._brain = brain
         self._deliver = deliver
         self._clock = clock
         self._sequencer = sequencer
+        self._poke = poke
 
     def without(self, *kinds: str) -> "Turns":
         """The same, but leaving conversations on these kinds of channel to other processes."""
         left = {k: a for k, a in self._adapters.items() if k not in kinds}
-        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer)
+        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer, self._poke)
 
     async def handle(self, key: Key) -> None:
         """Do all that a conversation needs now. Safe to call at any time, any number of times."""
@@ -102,66 +106,83 @@ class Turns:
                 later = self._clock() + OTHERS
                 await self._store.open_work.postpone(key.tenant, key.conversation, later)
                 return
-            await self._work(channel, store, conversation, work)
+            await self._work(key, channel, store, conversation, work)
 
     async def _work(
-        self, channel: Channel, store: TenantStore, conversation: Conversation | None, work: list[Message]
+        self,
+        key: Key,
+        channel: Channel,
+        store: TenantStore,
+        conversation: Conversation | None,
+        work: list[Message],
     ) -> None:
-        unsent: list[Message] | None = [m for m in work if m.direction == "out"]
-        for message in (m for m in work if m.direction == "in"):
-            waits = message.attempts or isinstance(message.content, Album)
-            if waits and message.due and message.due > self._clock():
-                # Its turn broke, or an album's next file may still come: it and what follows it wait, and so does what
-                # it has written, for none of that is committed.
-                unsent = [m for m in unsent or () if m.turn != message.id]
+        unsent: list[Message] | None = [m for m in work if m.direction == "out" and not m.bulk]
+        waiting = [m for m in work if m.direction == "in"]
+        while waiting:
+            if conversation is not None and waiting[0].id in conversation.committed:
+                await store.messages.finish_turn([waiting.pop(0).id], None, self._deliver.lease())
+                continue
+            burst = bursts.first(waiting, conversation, channel.quiet, self._clock())
+            if (until := burst.until or self._held(burst.messages[0])) is not None:
+                # It and what follows it wait, and so does what it has written, for none of that is committed.
+                unsent = [m for m in unsent or () if m.turn not in burst.ids]
+                self._poke(key, (until - self._clock()).total_seconds())
                 break
             try:
-                conversation, unsent = await self._turn(channel, store, conversation, message, unsent)
+                conversation, unsent = await self._turn(channel, store, conversation, burst, unsent)
             except Unavailable:
                 raise
             except Overtaken:
                 return  # another process is at it
             except Exception as error:
                 with contextlib.suppress(Overtaken):
-                    await self._broken(channel, store, conversation, message, unsent, error)
+                    await self._broken(channel, store, conversation, burst, unsent, error)
                 return
-        if unsent and conversation is not None:
-            await self._deliver.run(channel, conversation, unsent)
+            del waiting[: len(burst.messages)]
+        if conversation is None or unsent is None:
+            return
+        out = await self._deliver.run(channel, conversation, unsent) if unsent else True
+        if out and key.bulk and not waiting:
+            await self._deliver.run(channel, conversation, [m for m in work if m.bulk])
+
+    def _held(self, message: Message) -> datetime | None:
+        """Until when a message waits: its turn broke, or an album's next file may still come."""
+        waits = message.attempts or isinstance(message.content, Album)
+        return message.due if waits and message.due and message.due > self._clock() else None
 
     async def _turn(
         self,
         channel: Channel,
         store: TenantStore,
         conversation: Conversation | None,
-        message: Message,
+        burst: Burst,
         unsent: list[Message] | None,
         thought: Thought | None = None,
     ) -> tuple[Conversation, list[Message] | None]:
         """One turn, committed, and its answers sent as far as they can be. Raises Overtaken.
 
         `unsent` is what earlier turns left to send, None when some of it has to wait: then nothing may overtake it.
-        Returns the conversation and the same for the next turn. With a `thought`, nobody thinks.
+        Returns the conversation and the same for the next turn. With a `thought`, nobody thinks. The turn bears the name of
+        its burst's last message.
         """
+        message = burst.messages[-1]
         if conversation is None:
             conversation = await self._begin(store, message)
             if conversation.rev:
                 raise Overtaken  # it has gone on since its work was read
-        if conversation.turn == message.id:
-            await store.messages.finish_turn(message.id, None, self._deliver.lease())
-            return conversation, unsent
         # What a run of this turn wrote that was stopped before it committed is not to be sent as it stands.
-        stale = [m.id for m in unsent or () if m.turn == message.id]
-        unsent = unsent if unsent is None else [m for m in unsent if m.turn != message.id]
+        stale = [m.id for m in unsent or () if m.turn in burst.ids]
+        unsent = unsent if unsent is None else [m for m in unsent if m.turn not in burst.ids]
         seen = asyncio.create_task(self._seen(channel, conversation, message))
         try:
-            conversation, written = await self._commit(channel, store, conversation, message, thought)
+            conversation, written = await self._commit(channel, store, conversation, burst, thought)
             if gone := [i for i in stale if i not in {m.id for m in written}]:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
             claim = first.id if first and await self._deliver.may_go(channel, conversation, first) else None
             claimed = False
             try:
-                claimed = await store.messages.finish_turn(message.id, claim, self._deliver.lease())
+                claimed = await store.messages.finish_turn(burst.ids, claim, self._deliver.lease())
             finally:
                 if claim and not claimed:
                     self._deliver.stay(channel)
@@ -178,17 +199,17 @@ class Turns:
         channel: Channel,
         store: TenantStore,
         conversation: Conversation,
-        message: Message,
+        burst: Burst,
         given: Thought | None,
     ) -> tuple[Conversation, list[Message]]:
         """Think and write until nobody came in between. Raises Overtaken when another process runs this turn."""
-        run = secrets.token_hex(8)
+        run, message = secrets.token_hex(8), burst.messages[-1]
         tenant = await self._store.directory.tenant(channel.tenant)
         for _ in range(OVERTAKEN):
             if given is not None:
                 thought = replace(given, conversation=conversation)
             else:
-                thought = await self._think(channel, tenant, conversation, message)
+                thought = await self._think(channel, tenant, conversation, message, burst.content)
             written = self._written(channel, conversation, message, thought)
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
@@ -198,6 +219,7 @@ class Turns:
                 replace(
                     thought.conversation,
                     turn=message.id,
+                    merged=burst.ids[:-1],
                     pending=written.pending,
                     last_in=_heard(message, conversation),
                     last_at=self._clock(),
@@ -207,12 +229,15 @@ class Turns:
             if saved is not None:
                 return saved, written.messages
             conversation = await store.conversations.get(conversation.id) or conversation
-            standing = await store.messages.get(message.id)
             # Only what this run alone wrote: the rest may have been committed by another.
             await store.messages.withdraw(own, run)
-            if conversation.turn == message.id or standing is None or standing.status is Status.HANDLED:
+            if not conversation.committed.isdisjoint(burst.ids) or await self._any_handled(store, burst):
                 raise Overtaken
         raise RuntimeError("the conversation keeps changing")
+
+    async def _any_handled(self, store: TenantStore, burst: Burst) -> bool:
+        standing = [await store.messages.get(i) for i in burst.ids]
+        return any(m is None or m.status is Status.HANDLED for m in standing)
 
     def _written(
         self, channel: Channel, conversation: Conversation, message: Message, thought: Thought
@@ -233,13 +258,13 @@ class Turns:
         return await store.conversations.begin(message, tenant.language, self._clock())
 
     async def _think(
-        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
+        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message, content: Content
     ) -> Thought:
-        """What to answer. Writes nothing."""
+        """What to answer to `content`, which `message` (the last of its burst) asks. Writes nothing."""
         if _is_old_news(conversation, message):
             return Thought((), conversation)
         conversation = _known(conversation, message)
-        said = self._understood(conversation, _asked(message.content))
+        said = self._understood(conversation, _asked(content))
         reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
         if reaction is not None:
             return Thought(reaction.say, reaction.conversation)
@@ -334,11 +359,13 @@ class Turns:
         channel: Channel,
         store: TenantStore,
         conversation: Conversation | None,
-        message: Message,
+        burst: Burst,
         unsent: list[Message] | None,
         error: Exception,
     ) -> None:
-        """A turn that raised is tried again with growing pauses. In the end the customer is told, and a person sees why."""
+        """A turn that raised is tried again with growing pauses, each message of a burst by itself. In the end the customer
+        is told, and a person sees why."""
+        message = burst.messages[-1]
         tries = message.attempts + 1
         failure = Failure(
             "turn:broken", f"The answer broke {tries} times: {type(error).__name__}. The log says how."
@@ -346,12 +373,13 @@ class Turns:
         logger.error("a turn broke (attempt {}): {}", tries, stack(error))
         if tries < MOST_FAILURES:
             due = self._clock() + timedelta(seconds=2.0**tries)
-            await store.messages.turn_failed(message.id, due, failure)
+            for failed in burst.ids:
+                await store.messages.turn_failed(failed, due, failure)
             return
         try:
             conversation = conversation or await self._begin(store, message)
             sorry = Thought((Text(broken(conversation.language)),), conversation)
-            await self._turn(channel, store, conversation, message, unsent, sorry)
+            await self._turn(channel, store, conversation, burst, unsent, sorry)
         except (Unavailable, Overtaken):
             raise
         except Exception as worse:

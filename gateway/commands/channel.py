@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from channels import registry, rendering
-from gateway.commands import site
+from gateway.commands import quiet, site
 from gateway.commands.context import Commands, Context, Failed, secret
 from gateway.commands.tenant import _command, _group
 from gateway.model.clock import system_clock
@@ -39,6 +39,7 @@ def add(commands: "Commands") -> None:
     change.add_argument("channel")
     change.add_argument("--name")
     change.add_argument("--origin", action="append", metavar="URL", help="all origins anew; repeatable")
+    quiet.add(change)
     for setting in {s.name: s for settings in registry.SETTINGS.values() for s in settings}.values():
         _option(change, replace(setting, required=False), change=True)
     rendering = _command(
@@ -63,6 +64,7 @@ def _add_kinds(group: "Commands") -> None:
         command = _command(kinds, kind, add_account, _KINDS.get(kind, f"a {kind} account"))
         command.add_argument("--tenant", required=True)
         command.add_argument("--name", help="for your own lists")
+        quiet.add(command)
         for setting in settings:
             _option(command, setting)
 
@@ -92,6 +94,7 @@ def _option(command: argparse.ArgumentParser, setting: Setting, change: bool = F
 async def add_account(context: Context, args: argparse.Namespace) -> None:
     """Connect an account of a provider's: its settings are the adapter's own."""
     await context.store.directory.tenant(args.tenant)
+    answering = quiet.given(args)
     config, secret_values = _given(args, args.kind)
     made: set[str] = set()
     for setting in registry.SETTINGS[args.kind]:
@@ -115,7 +118,7 @@ async def add_account(context: Context, args: argparse.Namespace) -> None:
         draft,
         account=found.account,
         name=args.name or found.name,
-        config=found.config,
+        config={**found.config, **answering},
         secrets=found.secrets,
     )
     await context.store.directory.add_channel(channel)
@@ -266,7 +269,7 @@ async def set_channel(context: Context, args: argparse.Namespace) -> None:
     if args.origin and channel.kind != "web":
         raise Invalid("--origin", f"nothing: a {channel.kind} channel has no origins")
     config, sealed = _given(args, channel.kind) if own else ({}, {})
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {f"config.{n}": v for n, v in quiet.given(args).items()}
     if args.origin:
         settings["origins"] = [site.origin(o, "--origin") for o in args.origin]
     if args.name:
@@ -277,7 +280,7 @@ async def set_channel(context: Context, args: argparse.Namespace) -> None:
         await _set_up(context, channel, config, sealed)
     if settings:
         await context.store.directory.set_channel(channel, settings=settings)
-    names = [*sealed, *config, *settings]
+    names = [*sealed, *config, *(n.removeprefix("config.") for n in settings)]
     context.show({"id": channel.id, "changed": names}, lambda: [f"{channel.id}: changed {', '.join(names)}."])
 
 

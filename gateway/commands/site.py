@@ -4,6 +4,7 @@ import argparse
 import secrets
 from urllib.parse import urlsplit
 
+from gateway.commands import quiet
 from gateway.commands.context import Commands, Context
 from gateway.commands.tenant import _command
 from gateway.model.clock import system_clock
@@ -19,6 +20,7 @@ def add(kinds: "Commands") -> None:
         "--origin", action="append", required=True, metavar="URL", help="where the widget may run; repeatable"
     )
     web.add_argument("--name", help="for your own lists")
+    quiet.add(web)
     web.add_argument("--title", default="Chat", help="shown at the head of the widget")
     web.add_argument("--greeting", help="the first line of an empty chat")
     web.add_argument("--color", default="#1f5eff", help="#rrggbb")
@@ -40,6 +42,7 @@ def add(kinds: "Commands") -> None:
 
 async def add_web(context: Context, args: argparse.Namespace) -> None:
     await context.store.directory.tenant(args.tenant)
+    answering = quiet.given(args)
     origins = tuple(dict.fromkeys(origin(o, "--origin") for o in args.origin))
     if len(args.color) != 7 or not args.color.startswith("#") or not _is_hex(args.color[1:]):
         raise Invalid("--color", "a colour such as #1f5eff")
@@ -61,7 +64,15 @@ async def add_web(context: Context, args: argparse.Namespace) -> None:
     identifier = "ch_" + secrets.token_hex(8)
     name = args.name or urlsplit(origins[0]).netloc
     channel = Channel(
-        identifier, args.tenant, "web", identifier, name, system_clock(), origins=origins, site=site
+        identifier,
+        args.tenant,
+        "web",
+        identifier,
+        name,
+        system_clock(),
+        origins=origins,
+        site=site,
+        config=answering,
     )
     await context.store.directory.add_channel(channel)
     tag = f'<script src="{context.settings.public_url}/widget/v1.js" data-site="{identifier}" async></script>'

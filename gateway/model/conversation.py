@@ -46,8 +46,8 @@ class Conversation:
     """One contact on one channel.
 
     `rev` is raised by every write and compared before it, so that a turn run on stale facts has no effect.
-    `turn` is the last incoming message whose turn was committed. `lead` is the lead flow's own state (see
-    `leads.flow.LeadState`); the other parts only carry it. `address` is where to send to.
+    `turn` is the last incoming message whose turn was committed, `merged` those that were answered with it. `lead` is the
+    lead flow's own state (see `leads.flow.LeadState`); the other parts only carry it. `address` is where to send to.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Conversation:
     chosen: str | None = None
     """The language that the customer asked for; it stays whatever their app says."""
     turn: str | None = None
+    merged: tuple[str, ...] = ()
     last_in: datetime | None = None
     last_at: datetime | None = None
     preview: str = ""
@@ -75,6 +76,11 @@ class Conversation:
     merged_into: str | None = None
     """The same person's other conversation, which goes on in its place."""
     lead: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def committed(self) -> frozenset[str]:
+        """The incoming messages of the last turn that was committed."""
+        return frozenset(self.merged) | ({self.turn} if self.turn else frozenset())
 
 
 @dataclass(frozen=True, slots=True)

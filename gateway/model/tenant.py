@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 ChannelKind = Literal["whatsapp", "telegram", "slack", "web", "webhook"]
@@ -78,3 +78,8 @@ class Channel:
     site: Site = field(default_factory=Site)
     config: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def quiet(self) -> timedelta:
+        """How long nobody writes before a customer's messages are answered, together."""
+        return timedelta(seconds=float(self.config.get("quiet_seconds", 0)))

@@ -12,6 +12,7 @@ from gateway.store.events import Events
 from gateway.store.files import AllFiles, Files
 from gateway.store.group import GroupedInserts
 from gateway.store.knowledge import Knowledge
+from gateway.store.lanes import Lanes
 from gateway.store.leases import Leases
 from gateway.store.messages import Messages
 from gateway.store.open_work import OpenWork
@@ -40,6 +41,7 @@ class Store:
         self.open_work = OpenWork(db)
         self.people = People(db)
         self.leases = Leases(db)
+        self.lanes = Lanes(db)
         self.files = AllFiles(db, clock)
 
     @cached_property

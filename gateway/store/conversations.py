@@ -20,7 +20,18 @@ from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
 T = TypeVar("T")
-OPTIONAL = ("pending", "lead", "name", "language", "chosen", "turn", "blocked", "stopped", "merged_into")
+OPTIONAL = (
+    "pending",
+    "lead",
+    "name",
+    "language",
+    "chosen",
+    "turn",
+    "merged",
+    "blocked",
+    "stopped",
+    "merged_into",
+)
 
 # A page sorted by time is looked for in these windows first: the embedded server sorts all that a filter finds.
 EPOCH = datetime(1970, 1, 2, tzinfo=UTC)

@@ -129,6 +129,7 @@ OPEN_WORK = (("todo", {"$gt": ""}),)
 INDEXES: tuple[Index, ...] = (
     Index("messages", "work", ("tenant", "conversation", "todo", "seq"), partial=OPEN_WORK),
     Index("messages", "due", ("todo", "due"), partial=OPEN_WORK),
+    Index("messages", "bulk", ("channel", "in_bulk", "due"), partial=(("in_bulk", True),)),
     Index("messages", "transcript", ("tenant", "conversation", "seq")),
     Index("messages", "provider", ("tenant", "channel", "provider_id")),
     Index("messages", "dead", ("tenant", "dead"), partial=(("dead", True),)),
@@ -148,6 +149,7 @@ INDEXES: tuple[Index, ...] = (
     Index("channels", "tenant", ("tenant",)),
     Index("documents", "tenant", ("tenant",)),
     Index("chunks", "generation", ("tenant", "generation")),
+    Index("lanes", "expires", ("expires",), expire=True),
     Index("tickets", "expires", ("expires",), expire=True),
     Index("sessions", "expires", ("expires",), expire=True),
     Index("users", "email", ("email",), unique=True),

@@ -22,6 +22,10 @@ from gateway.store.group import GroupedInserts, insert_new
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
 
+AT_ONCE = timedelta()
+DONE = {"todo": "", "due": "", "in_bulk": ""}
+"""What a message loses once nothing is left to do."""
+
 ALBUM_WAIT = timedelta(seconds=1.5)
 """How long an album waits for its next file before it is answered."""
 
@@ -44,16 +48,19 @@ class Messages:
         self._messages = db["messages"]
         self._receipts = db["receipts"]
         self._album_parts = db["album_parts"]
+        self._bulk = db["bulk"]
         self._inserts = inserts
         self._tenant = tenant
 
     async def put_incoming(
-        self, messages: Sequence[Message], now: datetime, silent: frozenset[str]
+        self, messages: Sequence[Message], now: datetime, silent: frozenset[str], quiet: timedelta = AT_ONCE
     ) -> list[bool]:
-        """Store incoming messages, durably; for each whether it was new. `silent` ones need no turn."""
+        """Store incoming messages, durably; for each whether it was new. `silent` ones need no turn. With a `quiet` time,
+        that of each message ends when it is due."""
         self._own(messages)
+        due = now + (quiet or TURN_GRACE)
         docs = [
-            message_to_doc(m, None) if m.id in silent else message_to_doc(m, "turn", due=now + TURN_GRACE)
+            message_to_doc(m, None) if m.id in silent else message_to_doc(m, "turn", due=due)
             for m in messages
         ]
         async with guarded():
@@ -161,6 +168,20 @@ class Messages:
         async with guarded():
             return await self._inserts.insert([message_to_doc(m, "send") for m in messages])
 
+    async def put_bulk(self, messages: Sequence[Message], now: datetime) -> list[bool]:
+        """Write outgoing messages of which there are many: they leave when no reply is in their way. For each whether it is
+        new. Their channels are noted first: whoever looks for bulk work asks only about those."""
+        self._own(messages)
+        assert all(m.bulk for m in messages)
+        for channel in dict.fromkeys(m.channel for m in messages):
+            async with guarded():
+                await self._bulk.update_one(
+                    {"_id": channel}, {"$set": {"tenant": self._tenant, "at": now}}, upsert=True
+                )
+        docs = [message_to_doc(m, "bulk", in_bulk=True) for m in messages]
+        async with guarded():
+            return await self._inserts.insert(docs)
+
     async def renew(self, message: Message, lease: datetime) -> None:
         """Its sending takes long: the claim holds on."""
         async with guarded():
@@ -219,9 +240,9 @@ class Messages:
             async with guarded():
                 await self._messages.bulk_write(calls, ordered=False)
 
-    async def finish_turn(self, incoming: str, claim: str | None, lease: datetime) -> bool:
+    async def finish_turn(self, incoming: Sequence[str], claim: str | None, lease: datetime) -> bool:
         """End a turn and, in the same call, claim its first answer for sending; whether the claim held."""
-        calls = [self._done(incoming)]
+        calls = [self._done(i) for i in incoming]
         if claim is not None:
             calls.append(UpdateOne(*self._claim(claim, lease)))
         async with guarded():
@@ -232,7 +253,7 @@ class Messages:
     def _done(self, incoming: str) -> UpdateOne:
         return UpdateOne(
             {"_id": incoming, "tenant": self._tenant},
-            {"$set": {"status": int(Status.HANDLED)}, "$unset": {"todo": "", "due": ""}},
+            {"$set": {"status": int(Status.HANDLED)}, "$unset": dict(DONE)},
         )
 
     def _claim(self, message: str, lease: datetime) -> tuple[Doc, Doc]:
@@ -255,7 +276,7 @@ class Messages:
                     "$max": {"status": int(Status.SENT)},
                     "$min": {"times.sent": at},
                     "$set": {"provider_id": provider_id},
-                    "$unset": {"todo": "", "due": "", "failure": ""},
+                    "$unset": {**DONE, "failure": ""},
                 },
             )
 
@@ -303,7 +324,7 @@ class Messages:
         change: Doc = {"$set": {"failure": _failure(failure)}, "$inc": {"attempts": 1}}
         if due is None:
             change["$set"]["status"] = int(Status.HANDLED)
-            change["$unset"] = {"todo": "", "due": ""}
+            change["$unset"] = dict(DONE)
         else:
             change["$set"]["due"] = due
         async with guarded():
@@ -320,11 +341,11 @@ class Messages:
 
     async def requeue(self, message: str, seen: Status, due: datetime, possibly_doubled: bool) -> bool:
         """Queue it again, if it still stands as it was seen. One that was given up starts its attempts anew."""
-        change: Doc = {"status": int(Status.QUEUED), "due": due, "todo": "send"}
+        change: Doc = {"status": int(Status.QUEUED), "due": due}
         if possibly_doubled:
             change["possibly_doubled"] = True
         if seen is Status.DEAD:
-            change["attempts"] = 0
+            change |= {"attempts": 0, "todo": "send"}
         async with guarded():
             result = await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(seen)},
@@ -342,7 +363,7 @@ class Messages:
         if status is Status.DEAD:
             change["dead"] = True
         async with guarded():
-            await self._messages.update_one(which, {"$set": change, "$unset": {"todo": "", "due": ""}})
+            await self._messages.update_one(which, {"$set": change, "$unset": dict(DONE)})
 
     async def withdraw(self, messages: Sequence[str], run: str | None = None) -> None:
         """Delete answers that a run of a turn wrote and could not commit, if nobody has taken them to send.
@@ -368,7 +389,7 @@ class Messages:
             return False
         which: Doc = {"_id": message, "tenant": self._tenant, "channel": channel, "direction": "out"}
         change: Doc = {
-            "$unset": {"todo": "", "due": "", "dead": ""},
+            "$unset": {**DONE, "dead": ""},
             "$max": {"status": int(receipt.status)},
             "$min": {f"times.{receipt.status.label}": receipt.at},
         }
@@ -431,7 +452,7 @@ class Messages:
         change = {
             "$max": {"status": int(status)},
             "$min": {f"times.{status.label}": at},
-            "$unset": {"todo": "", "due": ""},
+            "$unset": dict(DONE),
         }
         await self._update_each(ids, {"status": {"$in": before}}, change)
 
@@ -440,7 +461,7 @@ class Messages:
         standing = {"status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]}}
         change = {
             "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
-            "$unset": {"todo": "", "due": ""},
+            "$unset": dict(DONE),
         }
         ids = [m.id for m in await self.work(conversation) if m.direction == "out" and m.author == "bot"]
         await self._update_each(ids, standing, change)

@@ -1,18 +1,22 @@
 """What is left to do, over all tenants: for the sweeper and for the start, never for a request."""
 
+import itertools
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.model.work import Key
-from gateway.store.codec import Doc
+from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 from gateway.store.messages import Messages
 
 MATCH_TRIES = 8
 """How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
+
+BULK_NOTED = timedelta(hours=1)
 
 
 class OpenWork:
@@ -21,6 +25,7 @@ class OpenWork:
         self._receipts = db["receipts"]
         self._files = db["files"]
         self._leases = db["leases"]
+        self._bulk = db["bulk"]
 
     async def due(self, now: datetime, limit: int) -> list[Key]:
         """Conversations with something due, each once."""
@@ -37,6 +42,29 @@ class OpenWork:
                 async for doc in cursor:
                     keys[Key(doc["tenant"], doc["conversation"])] = None
         return list(keys)
+
+    async def bulk(self, now: datetime, limit: int, room: Callable[[str], bool]) -> list[Key]:
+        """Conversations with bulk messages that are due, of every channel that has `room`, one channel after another in
+        turn: at most `limit` a channel."""
+        found: list[list[Key]] = []
+        async with guarded():
+            async for row in self._bulk.find({}):
+                if room(row["_id"]):
+                    found.append(await self._bulk_of(row, now, limit))
+        return [key for keys in itertools.zip_longest(*found) for key in keys if key is not None]
+
+    async def _bulk_of(self, row: Doc, now: datetime, limit: int) -> list[Key]:
+        waiting = self._messages.find(
+            {"channel": row["_id"], "in_bulk": True, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
+        )
+        docs = await waiting.sort("due", 1).limit(limit).to_list()
+        # Long enough ago that whoever noted the channel has written what it noted it for.
+        noted = aware(row["at"])
+        if not docs and noted is not None and noted < now - BULK_NOTED:
+            which = {"channel": row["_id"], "in_bulk": True}
+            if await self._messages.find_one(which, {"_id": 1}) is None:
+                await self._bulk.delete_one({"_id": row["_id"], "at": row["at"]})
+        return [Key(d["tenant"], d["conversation"], bulk=True) for d in docs]
 
     async def release(self, now: datetime) -> None:
         """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""
@@ -66,10 +94,14 @@ class OpenWork:
     async def _due_now(self, now: datetime, standing: Doc) -> None:
         """What waits to be sent and stands so is due now."""
         async with guarded():
-            waiting = await self._messages.find(
-                {"todo": "send", "due": {"$gt": now}}, dict.fromkeys(standing, 1)
-            ).to_list()
-            ids = [d["_id"] for d in waiting if all(d.get(k) == v for k, v in standing.items())]
+            ids = [
+                doc["_id"]
+                for todo in ("send", "bulk")
+                async for doc in self._messages.find(
+                    {"todo": todo, "due": {"$gt": now}}, dict.fromkeys(standing, 1)
+                )
+                if all(doc.get(k) == v for k, v in standing.items())
+            ]
             if ids:
                 change = {"$set": {"due": now}}
                 await self._messages.bulk_write(

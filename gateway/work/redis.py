@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-__all__ = ["AWAY", "PREFIX", "RedisError", "connect"]
+__all__ = ["AWAY", "PREFIX", "Redis", "RedisError", "connect"]
 
 PREFIX: Final = "parley:"
 """Every key of ours begins with it, so that a Redis may be shared."""

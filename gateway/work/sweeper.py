@@ -3,6 +3,7 @@
 Its cost is that of the open work, whatever the length of the history: the indexes it reads hold nothing else.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway.model.content import Deleted, Edit
@@ -16,11 +17,17 @@ EVERY = 1.0
 """Seconds between sweeps."""
 
 MOST = 500
+MOST_BULK = 200
+"""Bulk messages of a channel that one sweep pokes: a little more than leaves until the next."""
 
 
 class Sweeper:
-    def __init__(self, store: Store, work: Work, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, work: Work, clock: Clock, room: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """`room` tells whether bulk may leave a channel now, as far as this process knows."""
         self._store = store
+        self._room = room
         self._work = work
         self._clock = clock
 
@@ -29,6 +36,8 @@ class Sweeper:
         now = self._clock()
         keys = await self._store.open_work.due(now, MOST)
         for key in keys:
+            self._work.poke(key)
+        for key in await self._store.open_work.bulk(now, MOST_BULK, self._room):
             self._work.poke(key)
         for receipt in await self._store.open_work.unmatched(now, MOST):
             messages = self._store.of(receipt["tenant"]).messages

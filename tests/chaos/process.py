@@ -1,0 +1,53 @@
+"""`python -m tests.chaos.process web|worker`: exactly what `python -m gateway web|worker` runs, but that the brain repeats
+what it is asked, so that every answer can be told from every other.
+
+CHAOS_LEASE (seconds) makes claims of a dead process run out sooner, for the short form; nothing else differs.
+"""
+
+import ctypes
+import functools
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+import gateway.deliver
+from gateway.__main__ import main
+from gateway.bootstrap import build
+from gateway.commands import serve
+from gateway.model.ports import Answer, Question
+
+
+class Repeats:
+    """Answers with what it was asked."""
+
+    async def answer(self, question: Question) -> Answer:
+        return Answer(True, question.text, by="chaos")
+
+
+class NoEmbedder:
+    """No documents here, so no model to load."""
+
+    dimensions = 1
+
+    async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+
+def die_with_parent() -> None:
+    """However the one who started us ends, nothing is left running (Linux)."""
+    if sys.platform == "linux":
+        parent_death = 1
+        ctypes.CDLL(None).prctl(parent_death, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    setattr(serve, "build", functools.partial(build, brain=Repeats(), embedder=NoEmbedder()))  # noqa: B010
+    if lease := os.environ.get("CHAOS_LEASE"):
+        setattr(gateway.deliver, "LEASE", timedelta(seconds=float(lease)))  # noqa: B010
+    sys.exit(main(sys.argv[1:]))
