@@ -10,7 +10,7 @@ from channels.slack.app import manifest as slack_manifest
 from channels.telegram.adapter import TelegramAdapter
 from channels.web import frames
 from channels.web.adapter import WebAdapter, language_for
-from channels.web.hub import Hub, Line
+from channels.web.hub import Hub, Line, as_text
 from channels.web.tokens import Tokens
 from channels.webhook.adapter import WebhookChannelAdapter
 from channels.whatsapp.adapter import WhatsAppAdapter
@@ -18,7 +18,17 @@ from gateway.model.capabilities import Capabilities
 from gateway.model.ports import Adapter, Claim, Clock, FileLink, Files, Keep, Puller, Setting, WebhookAdapter
 from gateway.settings import Settings
 
-__all__ = ["Hub", "Line", "Registry", "WebAdapter", "build", "frames", "language_for", "slack_manifest"]
+__all__ = [
+    "Hub",
+    "Line",
+    "Registry",
+    "WebAdapter",
+    "as_text",
+    "build",
+    "frames",
+    "language_for",
+    "slack_manifest",
+]
 
 
 @dataclass(frozen=True, slots=True)

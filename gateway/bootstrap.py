@@ -16,6 +16,7 @@ from loguru import logger
 from brain.embed import Embedder, WordLlamaEmbedder
 from brain.local import LocalBrain
 from channels import registry
+from channels.registry import WebAdapter
 from gateway.api import Api
 from gateway.console import Console
 from gateway.console.pages import COOKIE
@@ -25,14 +26,18 @@ from gateway.files import FileLinks, FileRoutes
 from gateway.inbox import Inbox
 from gateway.install import Install
 from gateway.media import FETCHES, Media
+from gateway.missed import Missed
 from gateway.model.clock import Sequencer, system_clock
 from gateway.model.message import Message
 from gateway.model.ports import Brain, Clock
-from gateway.model.work import Key
+from gateway.model.work import Key, Work
 from gateway.ops.again import again_and_again
+from gateway.ops.door import Door
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
 from gateway.ops.logging import stack
+from gateway.ops.patience import Patience
+from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
 from gateway.receive import Receive
 from gateway.settings import Settings, development_key
@@ -45,14 +50,22 @@ from gateway.store.vault import Vault
 from gateway.turn import Turns
 from gateway.uploads import Uploads
 from gateway.widget import Widget
+from gateway.work.bus import RedisBus
 from gateway.work.circuit import Circuit
+from gateway.work.hints import RedisWork
+from gateway.work.limits import RateLimits
 from gateway.work.local import LocalWork
 from gateway.work.pace import SAVES, LocalPace
+from gateway.work.redis import Redis
+from gateway.work.redis import connect as connect_redis
+from gateway.work.shared_pace import SharedPace
 from gateway.work.sweeper import EVERY, Sweeper
+from gateway.work.watch import WATCH, WorkerWatch
 
 LAST_LOOK = 1.0
-STOP_SECONDS = 25.0
-"""What is under way gets this long to end before the process does."""
+LAST_REQUESTS = 5.0
+STOP_SECONDS = 20.0
+"""What is under way gets this long to end before the process does: 30 seconds in all, with the requests and the connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,8 @@ class Gateway:
     settings: Settings
     store: Store
     inbox: Inbox
-    work: LocalWork
+    redis: Redis | None
+    work: Work
     turns: Turns
     deliver: Deliver
     lanes: LocalPace
@@ -77,6 +91,7 @@ class Gateway:
     receive: Receive
     pull: Pull
     desk: Desk
+    limits: RateLimits
 
 
 @asynccontextmanager
@@ -124,10 +139,16 @@ async def build(
     connector = aiohttp.TCPConnector(limit=512, ttl_dns_cache=60, keepalive_timeout=15)
     timeout = aiohttp.ClientTimeout(total=20, sock_connect=5)
     # DummyCookieJar: a provider's cookies belong to nobody. auto_decompress stays; only verified providers answer.
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-    ) as session:
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        ) as session,
+        _redis(settings) as redis,
+        _work(redis) as work,
+    ):
         metrics = Metrics()
+        if isinstance(work, RedisWork):
+            metrics.gauge("workers", "Processes that do the work; NaN while Redis is away.", work.count)
         links = FileLinks(store.vault.signing_keys("file"), clock)
         channels = registry.build(
             settings,
@@ -140,13 +161,17 @@ async def build(
             store.access.use_ticket,
         )
         sequencer = Sequencer(clock)
-        work = LocalWork(failed=_work_failed)
         media = Media(store, channels.webhooks, clock)
-        inbox = Inbox(store, work, clock, sequencer, media.wake.set)
+        pool = redis.connection_pool if redis is not None else None
+        limits = RateLimits(pool, monotonic, lambda name: metrics.add("limited", name))
+        inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set)
         embedder = embedder or WordLlamaEmbedder()
         brain = brain or LocalBrain(store.knowledge, embedder)
         lanes = LocalPace(monotonic, clock, store.lanes)
-        pace = Circuit(lanes, monotonic, random.random, _circuit_log(metrics))
+        # Redis's own clock is the same for all processes; a clock that a test moves stands for it.
+        moved = None if clock is system_clock else lambda: clock().timestamp()
+        shared = SharedPace(lanes, redis, monotonic, moved) if redis is not None else lanes
+        pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
         deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work.poke)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
@@ -156,14 +181,19 @@ async def build(
         }
         receive = Receive(store, inbox, channels.webhooks, apps, clock)
         desk = Desk(store, channels.adapters, work, clock, sequencer)
-        app = web.Application(middlewares=[guard], client_max_size=4 * 1024 * 1024)
+        bus = RedisBus(redis) if redis is not None else None
+        presence = Presence(store, channels.adapters, channels.web.hub, bus)
+        door = Door(limits, settings.trusted_proxies, monotonic)
+        app = web.Application(
+            middlewares=[guard, Patience().wait, door.admit], client_max_size=4 * 1024 * 1024
+        )
         app.add_routes(
             [
-                *Health(store, metrics).routes(),
+                *Health(store, metrics, redis).routes(),
                 *receive.routes(),
                 *sockets.routes(),
                 *Widget(store.directory, settings.public_url).routes(),
-                *Api(store, work, clock, settings.public_url, desk, links).routes(),
+                *Api(store, work, clock, settings.public_url, desk, links, limits, presence).routes(),
                 *FileRoutes(store, links, clock).routes(),
                 *Uploads(store, channels.web, clock, links).routes(),
                 *Install(store, channels.slack, clock, settings.public_url, COOKIE).routes(),
@@ -171,26 +201,84 @@ async def build(
             ]
         )
         app.on_shutdown.append(lambda _: sockets.close())
-        yield Gateway(
-            settings=settings,
-            store=store,
-            inbox=inbox,
-            work=work,
-            turns=turns,
-            deliver=deliver,
-            lanes=lanes,
-            sweeper=Sweeper(store, work, clock, deliver.has_room_for_bulk),
-            channels=channels,
-            brain=brain,
-            embedder=embedder,
-            metrics=metrics,
-            app=app,
-            clock=clock,
-            media=media,
-            receive=receive,
-            pull=Pull(store, receive, channels.webhooks, channels.pullers, clock),
-            desk=desk,
-        )
+        async with _frames(bus, store, channels.web):
+            yield Gateway(
+                settings=settings,
+                store=store,
+                redis=redis,
+                inbox=inbox,
+                work=work,
+                turns=turns,
+                deliver=deliver,
+                lanes=lanes,
+                sweeper=Sweeper(store, work, clock, deliver.has_room_for_bulk),
+                channels=channels,
+                brain=brain,
+                embedder=embedder,
+                metrics=metrics,
+                app=app,
+                clock=clock,
+                media=media,
+                receive=receive,
+                pull=Pull(store, receive, channels.webhooks, channels.pullers, clock),
+                desk=desk,
+                limits=limits,
+            )
+
+
+@asynccontextmanager
+async def _frames(bus: RedisBus | None, store: Store, widget: WebAdapter) -> AsyncIterator[None]:
+    """Frames between processes, where there is a Redis."""
+    if bus is None:
+        yield
+        return
+    missed = Missed(store, widget, lambda: bus.connected)
+    widget.hub.over(bus, missed.tell)
+    async with bus.running(widget.hub), missed.running():
+        yield
+
+
+@asynccontextmanager
+async def _redis(settings: Settings) -> AsyncIterator[Redis | None]:
+    """The process's one client, where there is a Redis."""
+    if settings.redis_url is None:
+        yield None
+        return
+    redis = connect_redis(settings.redis_url)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def _work(redis: Redis | None) -> AsyncIterator[Work]:
+    if redis is None:
+        yield LocalWork(failed=_work_failed)
+        return
+    async with RedisWork(redis, failed=_work_failed) as work:
+        yield work
+
+
+@asynccontextmanager
+async def looking(gateway: Gateway) -> AsyncIterator[None]:
+    """What a process does beside its requests that leaves the work to others: it finds what is due and says so."""
+    stop = asyncio.Event()
+    wanted = [
+        ("sweeper", gateway.sweeper.sweep, EVERY),
+        ("directory", gateway.store.directory.refresh, POLL),
+    ]
+    if isinstance(gateway.work, RedisWork):
+        wanted.append(("worker watch", WorkerWatch(gateway.work.count).look, WATCH))
+    looks = [asyncio.create_task(again_and_again(n, look, every, stop), name=n) for n, look, every in wanted]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait(looks, timeout=LAST_LOOK)
+        for task in looks:
+            task.cancel()
+        await asyncio.wait(looks, timeout=LAST_LOOK)
 
 
 @asynccontextmanager
@@ -240,7 +328,7 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     """Serve HTTP; yields the port (a free one for 0)."""
     # A refused body is not read to its end: the connection is closed. No access log: it would hold addresses.
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=10
+        app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=LAST_REQUESTS
     )
     await runner.setup()
     try:

@@ -62,8 +62,8 @@ def first(
 
 
 def _merges(message: Message) -> bool:
-    # One whose turn broke is tried again by itself: it must not break the turns of others.
-    return isinstance(message.content, Text) and not message.attempts
+    # One whose turn broke is tried again by itself: it must not break the turns of others. One over a limit asks nothing.
+    return isinstance(message.content, Text) and not message.attempts and not message.extra.get("limited")
 
 
 def _answers(conversation: Conversation | None) -> bool:

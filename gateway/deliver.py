@@ -10,8 +10,10 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from loguru import logger
 
@@ -19,12 +21,13 @@ from consent.permission import Facts, Refused, decide
 from gateway.model.content import Album, Deleted, Edit, Media, Reaction, Template
 from gateway.model.conversation import Conversation
 from gateway.model.errors import ParleyError, SendError
-from gateway.model.lanes import Pace
+from gateway.model.lanes import Pace, Scope
 from gateway.model.message import Failure, Message, Status, is_message_id
 from gateway.model.ports import Adapter, Clock, Outgoing
 from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
 from gateway.store import Store
+from gateway.work.leisure import Leisure
 
 LEASE = timedelta(seconds=60)
 """Longer than any send may take: after it the sender is presumed dead."""
@@ -39,7 +42,15 @@ MOST_AGE = timedelta(hours=24)
 MOST_DOUBLED = 3
 """How often at most a message is sent whose outcome is unknown each time: the customer may have every copy."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+LONGEST_PAUSE: Final = 300.0
+PAUSES: Final[Mapping[Scope, tuple[float, float]]] = {
+    "message": (2.0, LONGEST_PAUSE),
+    "recipient": (6.0, LONGEST_PAUSE),
+    "channel": (1.0, 60.0),
+}
+"""Seconds before the first further attempt, and at most; they double in between. By whom a refusal concerns: what concerns the
+whole channel is tried about as often as its lane is probed."""
+
 AT_ONCE = 32
 """Sends of one account that may be under way at once: one that hangs must not take every place."""
 
@@ -70,6 +81,7 @@ class Deliver:
         self._jitter = jitter
         self._under_way: Counter[str] = Counter()
         self._bulk = _BulkRoom(clock)
+        self._leisure = Leisure()
 
     async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
         """Whether a message just written may be claimed at once: allowed, and its lanes have room. A place in them is
@@ -97,6 +109,12 @@ class Deliver:
     def has_room_for_bulk(self, channel: str) -> bool:
         """Whether bulk may leave an account now, as far as this process knows."""
         return self._bulk.is_open(channel)
+
+    def at_leisure(self, bulk: bool) -> AbstractAsyncContextManager[None]:
+        return self._leisure.bulk() if bulk else nullcontext()
+
+    def replying(self) -> AbstractContextManager[None]:
+        return self._leisure.replying()
 
     def stay(self, channel: Channel) -> None:
         """Give a place among those under way back."""
@@ -165,7 +183,8 @@ class Deliver:
             return False
         claimed = False
         try:
-            claimed = await messages.claim(message.id, self.lease())
+            async with self.at_leisure(message.bulk):
+                claimed = await messages.claim(message.id, self.lease())
         finally:
             if not claimed:
                 self.stay(channel)
@@ -235,7 +254,9 @@ class Deliver:
             if holding is not None:
                 holding.cancel()
             self.stay(channel)
-        await self._store.of(channel.tenant).messages.sent(message.id, accepted.provider_id, self._clock())
+        async with self.at_leisure(message.bulk):
+            messages = self._store.of(channel.tenant).messages
+            await messages.sent(message.id, accepted.provider_id, self._clock())
         await self._pace.worked(channel.id)
         return None
 
@@ -306,7 +327,8 @@ class Deliver:
         too_old = self._clock() - message.at >= MOST_AGE
         if not error.retryable or too_old or (error.most_attempts and tries >= error.most_attempts):
             return None
-        pause = error.wait or min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(tries - 1, 20))
+        first, longest = PAUSES[error.scope]
+        pause = error.wait or min(longest, first * 2.0 ** min(tries - 1, 20))
         return timedelta(seconds=pause * (1 + 0.25 * self._jitter()))
 
     def _facts(self, channel: Channel, conversation: Conversation) -> Facts:

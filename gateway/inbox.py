@@ -7,15 +7,16 @@ After it, an edit or a deletion is applied to the message that it means.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.model.clock import Sequencer
-from gateway.model.content import Album, Content, Deleted, Edit, Media, Text, Unsupported
+from gateway.model.content import Album, Command, Content, Deleted, Edit, Media, System, Text, Unsupported
 from gateway.model.file import File
+from gateway.model.limits import LimitName, Limits
 from gateway.model.message import Message, Sender, Status, file_id, message_id
 from gateway.model.ports import Clock, InboundMessage
-from gateway.model.tenant import Channel
+from gateway.model.tenant import Channel, Tenant
 from gateway.model.work import Key, Work
 from gateway.store import Store
 from gateway.store.messages import ALBUM_WAIT
@@ -25,6 +26,9 @@ __all__ = ["Inbox", "conversation_of"]
 
 MAX_CONTENT = 256 * 1024
 """Characters of a text that we keep whole; a longer one is kept as `unsupported`, cut."""
+
+LATER: Final = timedelta(seconds=30)
+"""When the messages of a tenant that is over its limit are looked at."""
 
 ALONE: Final = frozenset({"web"})
 """Kinds of channel where a person has one identity for ever: nothing has to be looked up."""
@@ -46,9 +50,11 @@ class Inbox:
         work: Work,
         clock: Clock,
         sequencer: Sequencer,
+        limits: Limits,
         fetch: Callable[[], None] = lambda: None,
     ) -> None:
         """`fetch` is told that there are files to fetch."""
+        self._limits = limits
         self._store = store
         self._work = work
         self._clock = clock
@@ -74,16 +80,45 @@ class Inbox:
         await self._expect_files(channel, puts)
         new = await self._write(channel, puts)
         await self._apply(channel, puts)
+        late = await self._limit(channel, [p for p, n in zip(puts, new, strict=True) if n])
         # A repeated message pokes too: the first copy's hint may be what was lost.
         wait: dict[Key, float] = {}
         for put in puts:
-            if _needs_turn(put.incoming):
+            if _needs_turn(put.incoming) and put.message.id not in late:
                 after = ALBUM_WAIT.total_seconds() if put.part else 0
                 key = Key(channel.tenant, put.message.conversation)
                 wait[key] = min(wait.get(key, after), after)
         for key, after in wait.items():
             self._work.poke(key, after)
         return [(p.message, n) for p, n in zip(puts, new, strict=True)]
+
+    async def _limit(self, channel: Channel, puts: Sequence[_Put]) -> set[str]:
+        """Note which new messages are over a limit: those whose turn is not now, or never.
+
+        After they are stored, for nothing that a provider brings is refused; and only what is new counts, for it may bring
+        everything again. Who stops in between has answered a message too many.
+        """
+        over: set[str] = set()
+        tenant = None
+        for put in puts:
+            if not _needs_turn(put.incoming) or isinstance(put.message.content, Command | System):
+                continue  # whoever wants no more messages is always heard
+            tenant = tenant or await self._store.directory.tenant(channel.tenant)
+            name = await self._over(tenant, put.message)
+            if name is None:
+                continue
+            told = name == "contact" and not await self._limits.take("told", put.message.conversation)
+            later = self._clock() + LATER if name == "tenant" else None
+            messages = self._store.of(channel.tenant).messages
+            await messages.limited(put.message.id, name, ends=name == "contact" and not told, due=later)
+            if not told:
+                over.add(put.message.id)
+        return over
+
+    async def _over(self, tenant: Tenant, message: Message) -> LimitName | None:
+        if await self._limits.take("contact", message.conversation, tenant.limits):
+            return "contact"
+        return "tenant" if await self._limits.take("tenant", tenant.id, tenant.limits) else None
 
     async def _put(self, channel: Channel, incoming: InboundMessage, client_id: str | None) -> _Put:
         group = incoming.album if isinstance(incoming.content, Media) else None

@@ -8,6 +8,7 @@ import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -37,6 +38,10 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)
     secret_keys: tuple[str, ...] = field(default=(), repr=False)
     cohere_api_key: str | None = field(default=None, repr=False)
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (
+        ip_network("127.0.0.0/8"),
+        ip_network("::1/128"),
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     sentry_dsn: str | None = field(default=None, repr=False)
@@ -113,6 +118,13 @@ def _keys(value: str) -> tuple[str, ...]:
     return keys
 
 
+def _networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(n.strip(), strict=False) for n in value.split(",") if n.strip())
+    except ValueError:
+        raise ValueError("networks or addresses such as 127.0.0.1,10.0.0.0/8, separated by commas") from None
+
+
 def _text(value: str) -> str:
     return value
 
@@ -131,6 +143,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "REDIS_URL": _scheme("redis", "rediss", "unix"),
     "SECRET_KEYS": _keys,
     "COHERE_API_KEY": _text,
+    "TRUSTED_PROXIES": _networks,
     "LOG_LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "LOG_FORMAT": _one_of("text", "json"),
     "SENTRY_DSN": _scheme("http", "https"),

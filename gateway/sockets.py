@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
-from channels.registry import Hub, Line, WebAdapter, frames, language_for
+from channels.registry import Hub, Line, WebAdapter, as_text, frames, language_for
 from gateway.inbox import Inbox, conversation_of
 from gateway.model.content import Content, Media, MediaKind
 from gateway.model.conversation import Identity
@@ -187,7 +187,7 @@ class Sockets:
             protocols=(PROTOCOL,), max_msg_size=MAX_FRAME, compress=False, heartbeat=40.0, timeout=5.0
         )
         await socket.prepare(request)
-        line = self._hub.join(visitor.conversation)
+        line = self._hub.join(visitor.conversation, visitor.channel.tenant)
         self._open.add(socket)
         writer = asyncio.create_task(self._write(socket, line))
         try:
@@ -234,7 +234,7 @@ class Sockets:
                 if frame is None:
                     await socket.close(code=WSCloseCode.TRY_AGAIN_LATER)
                     return
-                await socket.send_str(json.dumps(frame, ensure_ascii=False, separators=(",", ":")))
+                await socket.send_str(frame if isinstance(frame, str) else as_text(frame))
         except (ConnectionError, RuntimeError):
             return  # it went away in the middle; the reader ends too
 
@@ -281,16 +281,8 @@ class Sockets:
         match frame:
             case frames.Send():
                 await self._said(visitor, line, frame)
-            case frames.Resume(after=0):
-                page = await messages.before(visitor.conversation, None, PAGE)
-                line.put(self._page(visitor, page.messages, page.more, older=False))
             case frames.Resume(after=after):
-                page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
-                if (
-                    page.more and page.messages[-1].seq <= after
-                ):  # so busy a minute must not be all that comes
-                    page = await messages.after(visitor.conversation, after, RESUME_PAGE)
-                line.put(self._page(visitor, page.messages, page.more, older=False))
+                await self._resume(visitor, line, after)
             case frames.More(before=before):
                 page = await messages.before(visitor.conversation, before, PAGE)
                 line.put(self._page(visitor, page.messages, page.more, older=True))
@@ -301,7 +293,19 @@ class Sockets:
             case frames.Ping():
                 line.put({"t": "pong"})
             case frames.Typing():
-                pass  # for the person who answers, once there is a desk to show it on
+                self._hub.types(visitor.conversation, True)
+
+    async def _resume(self, visitor: _Visitor, line: Line, after: int) -> None:
+        messages = visitor.store.messages
+        await self._hub.ready(visitor.conversation)
+        if after:
+            page = await messages.after(visitor.conversation, max(0, after - OVERLAP), RESUME_PAGE)
+            if page.more and page.messages[-1].seq <= after:  # so busy a minute must not be all that comes
+                page = await messages.after(visitor.conversation, after, RESUME_PAGE)
+        else:
+            page = await messages.before(visitor.conversation, None, PAGE)
+        line.put(self._page(visitor, page.messages, page.more, older=False))
+        line.read = max(line.read or 0, page.messages[-1].seq if page.messages else after)
 
     async def _said(self, visitor: _Visitor, line: Line, frame: frames.Send) -> None:
         content = await self._whole(visitor, frames.content_of(frame), frame.id)
@@ -318,6 +322,8 @@ class Sockets:
             message = await visitor.store.messages.get(message.id) or message
         shown = self._adapter.shown(visitor.channel.tenant, message)
         line.put({"t": "ack", "id": frame.id, "message": shown})
+        self._hub.spoke(visitor.conversation)
+        self._hub.types(visitor.conversation, False)
         if new:
             self._hub.publish(visitor.conversation, {"t": "message", "message": shown}, but=line)
         logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug(

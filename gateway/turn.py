@@ -19,9 +19,21 @@ from channels.degrade import degrade
 from gateway import bursts, manners, outbox
 from gateway.bursts import Burst
 from gateway.model.clock import Sequencer
-from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
+from gateway.model.content import (
+    NEWER,
+    Album,
+    Command,
+    Content,
+    FormReply,
+    Media,
+    Reply,
+    System,
+    Text,
+    plain_text,
+)
 from gateway.model.conversation import Conversation, Lead, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
+from gateway.model.limits import LIMITS
 from gateway.model.message import Announced, Failure, Message, Status, stable_id
 from gateway.model.ports import Adapter, Brain, Clock, Delivery, Question
 from gateway.model.tenant import Channel, Tenant
@@ -38,6 +50,7 @@ OVERTAKEN = 6
 MOST_FAILURES = 5
 PREVIEW = 120
 SEEN_SECONDS = 1.0
+TOLD_EVERY = timedelta(seconds=LIMITS["told"].seconds)
 UNUSABLE, OTHERS = timedelta(minutes=5), timedelta(seconds=5)
 
 
@@ -83,10 +96,15 @@ class Turns:
 
     async def handle(self, key: Key) -> None:
         """Do all that a conversation needs now. Safe to call at any time, any number of times."""
+        with contextlib.nullcontext() if key.bulk else self._deliver.replying():
+            await self._handle(key)
+
+    async def _handle(self, key: Key) -> None:
         store = self._store.of(key.tenant)
         # In this order: a turn that is committed after the first read is seen in the second.
-        conversation = await store.conversations.get(key.conversation)
-        work = await store.messages.work(key.conversation)
+        async with self._deliver.at_leisure(key.bulk):
+            conversation = await store.conversations.get(key.conversation)
+            work = await store.messages.work(key.conversation)
         if not work:
             return
         with logger.contextualize(tenant=key.tenant, conversation=key.conversation):
@@ -102,7 +120,8 @@ class Turns:
                 # A process that had not heard of it yet has stored here: it is said where the conversation goes on.
                 await store.messages.rehome(conversation.id, conversation.merged_into, self._clock())
                 return
-            if channel.kind not in self._adapters:  # another process's; it is not to be in the way of ours
+            if channel.kind not in self._adapters or NEWER in [m.content for m in work]:
+                # Another process's, or a newer version's; it is not to be in the way of ours.
                 later = self._clock() + OTHERS
                 await self._store.open_work.postpone(key.tenant, key.conversation, later)
                 return
@@ -264,6 +283,8 @@ class Turns:
         if _is_old_news(conversation, message):
             return Thought((), conversation)
         conversation = _known(conversation, message)
+        if message.extra.get("limited") == "contact":
+            return self._slowed(conversation)
         said = self._understood(conversation, _asked(content))
         reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
         if reaction is not None:
@@ -286,6 +307,14 @@ class Turns:
             after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
             return self._led(conversation, channel, after)
         return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
+
+    def _slowed(self, conversation: Conversation) -> Thought:
+        """They write faster than they are answered, and are told so once in a while."""
+        now = self._clock()
+        recent = conversation.slowed is not None and now - conversation.slowed < TOLD_EVERY
+        if recent or conversation.owner != "bot" or conversation.stopped:
+            return Thought((), conversation)
+        return Thought((Text(told("slow_down", conversation.language)),), replace(conversation, slowed=now))
 
     def _understood(self, conversation: Conversation, content: Content) -> Content:
         """A typed "2" is the second choice, if there was a question with numbers; and a choice may be a command."""

@@ -27,6 +27,7 @@ from gateway.store.embedded import embedded
 from tests.bench.gateway_process import NoEmbedder
 from tests.providers.graph import GraphStandIn
 from tests.providers.graph_webhooks import signed
+from tests.redis_server import RedisServer
 
 KEY = "a-test-key-of-thirty-two-characters-1"
 APP_SECRET = "app-secret-0123456789abcdef"
@@ -97,6 +98,18 @@ def database_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def mongodb_uri(database_uri: str) -> str:
     """An empty database of the test's own."""
     return database_uri.replace("{name}", "t" + uuid.uuid4().hex[:20])
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of the test's own, which it may stop, wipe and start again."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ class SlackAdapter:
         list_rows=100,
         row_length=payload.TITLE,
         rates=RATES,
+        typing=True,
     )
     signature_header = "X-Slack-Signature"
     signing_secret = "signing_secret"  # noqa: S105 (a name)

@@ -12,6 +12,7 @@ from channels.http import Reply
 from channels.kit import http_error
 from channels.read import word
 from gateway.model.errors import SendError
+from gateway.model.lanes import Scope
 
 _METHODS: Final = "https://docs.slack.dev/reference/methods/"
 PAGE: Final = _METHODS + "chat.postMessage#errors"
@@ -38,10 +39,12 @@ class Decision:
     disable_channel: bool = False
     blocked: bool = False
     outcome: Literal["refused", "unknown"] = "refused"
+    scope: Scope = "message"
+    """Whom it concerns. A recipient is a Slack channel, or a thread of one."""
 
 
-def _later(text: str, page: str = PAGE, wait: float | None = None) -> Decision:
-    return Decision(text, page, retryable=True, wait=wait)
+def _later(text: str, page: str = PAGE, wait: float | None = None, scope: Scope = "message") -> Decision:
+    return Decision(text, page, retryable=True, wait=wait, scope=scope)
 
 
 def _off(text: str, page: str = PAGE) -> Decision:
@@ -54,9 +57,9 @@ def _gone(text: str, page: str = PAGE) -> Decision:
     return Decision(text, page, blocked=True)
 
 
-def _unsure(text: str, page: str = PAGE) -> Decision:
+def _unsure(text: str, page: str = PAGE, scope: Scope = "message") -> Decision:
     """Slack's own words: some aspect of the operation may have succeeded before the error was raised."""
-    return Decision(text, page, retryable=True, outcome="unknown")
+    return Decision(text, page, retryable=True, outcome="unknown", scope=scope)
 
 
 def _alike(codes: str, same: Decision) -> Mapping[str, Decision]:
@@ -86,19 +89,25 @@ DECISIONS: Final[Mapping[str, Decision]] = {
     "socket_mode_not_enabled": _off("Socket Mode is switched off in the app's settings.", SOCKET),
     "not_enabled": _off("Socket Mode is switched off in the app's settings.", SOCKET),
     # Too much, or a fault of theirs.
-    "ratelimited": _later("The app makes too many calls.", wait=30),
-    "rate_limited": _later("The app posts too many messages here.", wait=1),
-    "message_limit_exceeded": _later("The workspace's members and apps send too many messages.", wait=60),
-    "service_unavailable": _later("Slack is not available for the moment."),
+    "ratelimited": _later("The app makes too many calls.", wait=30, scope="channel"),
+    "rate_limited": _later("The app posts too many messages here.", wait=1, scope="recipient"),
+    "message_limit_exceeded": _later(
+        "The workspace's members and apps send too many messages.", wait=60, scope="channel"
+    ),
+    "service_unavailable": _later("Slack is not available for the moment.", scope="channel"),
     "request_timeout": _later("The request did not reach Slack whole."),
-    "org_login_required": _later("The workspace moves into an Enterprise organisation.", wait=600),
-    "team_added_to_org": _later("The workspace moves into an Enterprise organisation.", wait=600),
-    "external_channel_migrating": _later("The shared channel is being moved.", UPDATE, 60),
+    "org_login_required": _later(
+        "The workspace moves into an Enterprise organisation.", wait=600, scope="channel"
+    ),
+    "team_added_to_org": _later(
+        "The workspace moves into an Enterprise organisation.", wait=600, scope="channel"
+    ),
+    "external_channel_migrating": _later("The shared channel is being moved.", UPDATE, 60, "recipient"),
     "streaming_state_conflict": _later(
         "The message is being written to by another part of the app.", UPDATE, 2
     ),
-    "fatal_error": _unsure("Slack had a catastrophic fault."),
-    "internal_error": _unsure("Slack had a fault."),
+    "fatal_error": _unsure("Slack had a catastrophic fault.", scope="channel"),
+    "internal_error": _unsure("Slack had a fault.", scope="channel"),
     "update_failed": _later("Slack could not change the message.", UPDATE),
     # The place or the person.
     "channel_not_found": _gone("The conversation does not exist, or the app can't see it."),
@@ -235,13 +244,15 @@ def send_error(reply: Reply) -> SendError:
         code=f"slack:{code}",
         text=text,
         retryable=known.retryable,
-        wait=(paused := reply.wait if reply.wait is not None else known.wait),
-        scope="channel" if paused else "message",
+        wait=reply.wait if reply.wait is not None else known.wait,
+        scope=known.scope,
         outcome=known.outcome,
         disable_channel=known.disable_channel,
         blocked=known.blocked,
         most_attempts=2 if known is UNMAPPED else None,
     )
+    if known.scope == "message" and (reply.status == 429 or reply.status >= 500 or reply.wait is not None):
+        error = replace(error, scope="channel")
     # A status that says "too many" or "try again" outweighs a row written for the common case.
     return replace(error, retryable=True, disable_channel=False) if reply.status == 429 else error
 

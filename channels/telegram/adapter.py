@@ -100,6 +100,7 @@ class TelegramAdapter:
         list_rows=50,
         row_length=64,
         rates=RATES,
+        typing=True,
     )
     signature_header = "X-Telegram-Bot-Api-Secret-Token"
     signing_secret = "secret_token"  # noqa: S105

@@ -56,7 +56,8 @@ class Api:
             return reply.body.get("result")
         if reply.ok:
             raise SendError("telegram:answer", "Telegram's answer is none.", True, outcome="unknown")
-        raise send_error(reply.status, reply.body, reply.wait)
+        group = str(call.params.get("chat_id", "")).startswith("-")
+        raise send_error(reply.status, reply.body, reply.wait, group)
 
     async def _upload(self, url: str, call: Call, files: Mapping[str, OpenFile]) -> http.Reply:
         form = aiohttp.MultipartWriter("form-data")

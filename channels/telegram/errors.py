@@ -234,8 +234,10 @@ def decision(status: int, description: str) -> Decision | None:
     return next((r for r, pattern in _COMPILED if r.status == status and pattern.search(said)), None)
 
 
-def send_error(status: int, answer: object, wait: float | None) -> SendError:
-    """The error of an answer that is not `ok`. `wait` is its Retry-After header, in seconds."""
+def send_error(status: int, answer: object, wait: float | None, group: bool = False) -> SendError:
+    """The error of an answer that is not `ok`. `wait` is its Retry-After header, in seconds. `group`: what was asked for
+    was for a group, which has a limit of its own (20 messages a minute); in a private chat, which we send to far more slowly
+    than Telegram allows, it is the bot's: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this"""
     body = mapping(answer)
     description, parameters = word(body.get("description")), mapping(body.get("parameters"))
     if status >= 500 or (status != 413 and not description):
@@ -255,7 +257,7 @@ def send_error(status: int, answer: object, wait: float | None) -> SendError:
         known.text,
         retryable=known.retryable,
         wait=(paused := asked if asked is not None else known.wait),
-        scope="channel" if paused else "message",
+        scope=("recipient" if group else "channel") if paused else "message",
         blocked=known.blocked and moved is None,
         disable_channel=known.disable_channel,
         moved=moved,

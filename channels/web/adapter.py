@@ -25,6 +25,7 @@ CAPABILITIES = Capabilities(
     forms=True,
     sources=True,
     idempotent=True,
+    typing=True,
 )
 
 LANGUAGES = ("en", "es", "pt", "ar")

@@ -40,6 +40,7 @@ class WebhookChannelAdapter:
         list_rows=100,
         row_length=100,
         sources=True,
+        typing=True,
         idempotent=True,  # receivers know a repeated call by its webhook-id
     )
     signature_header = "webhook-signature"

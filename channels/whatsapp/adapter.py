@@ -106,7 +106,7 @@ class WhatsAppAdapter:
         return Sent(provider_id)
 
     def rates(self, channel: Channel, address: str) -> Rates:
-        return self.capabilities.rates
+        return payload.HIGH_RATES if channel.config.get("throughput") == "HIGH" else payload.RATES
 
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         # Only an id of theirs can be marked: some that we store are made up here.
@@ -114,22 +114,12 @@ class WhatsAppAdapter:
             await self._call(channel, payload.read_mark(message.provider_id, typing))
 
     async def account(self, channel: Channel) -> str:
-        return (await self.connect(channel, "")).account  # connecting only reads what was given
+        return _given(channel)[0]
 
     async def connect(self, channel: Channel, webhook: str) -> Connected:
-        config = dict(channel.config)
-        number, waba = (
-            str(config.pop("phone_number_id", "") or channel.account),
-            str(config.get("waba_id", "")),
-        )
-        if not number.isascii() or not number.isdigit():
-            raise Invalid(
-                "phone_number_id", "digits only: the id from the app's dashboard, not the phone number"
-            )
-        if not waba.isascii() or not waba.isdigit():
-            raise Invalid("waba_id", "digits only: the WhatsApp Business account's id")
-        if config.get("api_version") and not is_version(str(config["api_version"])):
-            raise Invalid("api_version", "a version such as v23.0")
+        number, config = _given(channel)
+        if level := await doctor.throughput(self._graph, channel, number):
+            config["throughput"] = level
         steps = (
             "In your app's dashboard, WhatsApp > Configuration, enter:",
             f"  Callback URL   {webhook}",
@@ -157,3 +147,17 @@ class WhatsAppAdapter:
 
 def _with(message: Outgoing, file: Media, media_id: str) -> Outgoing:
     return replace(message, content=replace(file, media_id=media_id, file=None, url=None))
+
+
+def _given(channel: Channel) -> tuple[str, dict[str, Any]]:
+    """The number's id and the rest of the config, as the person gave them. Raises Invalid."""
+    config = dict(channel.config)
+    number = str(config.pop("phone_number_id", "") or channel.account)
+    waba = str(config.get("waba_id", ""))
+    if not number.isascii() or not number.isdigit():
+        raise Invalid("phone_number_id", "digits only: the id from the app's dashboard, not the phone number")
+    if not waba.isascii() or not waba.isdigit():
+        raise Invalid("waba_id", "digits only: the WhatsApp Business account's id")
+    if config.get("api_version") and not is_version(str(config["api_version"])):
+        raise Invalid("api_version", "a version such as v23.0")
+    return number, config

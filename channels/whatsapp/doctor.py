@@ -23,6 +23,7 @@ _NUMBER_FIELDS: Final = (
     "account_mode,whatsapp_business_manager_messaging_limit,health_status,webhook_configuration"
 )
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10, sock_connect=3)
+_SHORT: Final = aiohttp.ClientTimeout(total=5, sock_connect=3)
 
 
 async def check(graph: Graph, channel: Channel, webhook: str) -> Sequence[Finding]:
@@ -65,6 +66,17 @@ async def check(graph: Graph, channel: Channel, webhook: str) -> Sequence[Findin
         checks.templates(templates),
         *here,
     ]
+
+
+async def throughput(graph: Graph, channel: Channel, number: str) -> str | None:
+    """How fast Meta lets a number send: `STANDARD` or `HIGH`; None where it does not say in time. Never raises.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput"""
+    try:
+        reply = await graph.exchange(channel, "GET", number, query={"fields": "throughput"}, timeout=_SHORT)
+    except SendError:
+        return None
+    return word(mapping(reply.body.get("throughput")).get("level")) or None
 
 
 async def _ask(graph: Graph, channel: Channel, *path: str, **more: Any) -> Answer:

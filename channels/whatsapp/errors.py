@@ -10,6 +10,7 @@ from typing import Any, Final
 from channels.kit import http_error
 from channels.read import mapping, word
 from gateway.model.errors import SendError
+from gateway.model.lanes import Scope
 from gateway.model.message import Failure
 
 _DOCS: Final = "https://developers.facebook.com/documentation/business-messaging/whatsapp"
@@ -19,19 +20,30 @@ GROUPS: Final = f"{_DOCS}/groups/error-codes"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a code leads to. `wait` is in seconds and used when the answer has no Retry-After."""
+    """What a code leads to. `wait` is in seconds and used when the answer has no Retry-After. `scope` is whom it concerns."""
 
     text: str
     retryable: bool = False
     wait: float | None = None
+    scope: Scope = "message"
     opt_out: bool = False
     disable_channel: bool = False
     page: str = PAGE
 
 
 def _later(text: str, wait: float | None = None) -> Decision:
-    """Again later. A wait holds up the whole number, so only what concerns the whole number has one."""
+    """Again later, this message alone."""
     return Decision(text, retryable=True, wait=wait)
+
+
+def _busy(text: str, wait: float) -> Decision:
+    """The whole number is to wait."""
+    return Decision(text, retryable=True, wait=wait, scope="channel")
+
+
+def _down(text: str) -> Decision:
+    """WhatsApp itself fails: a few in a row, and the number is left alone for a while."""
+    return Decision(text, retryable=True, scope="channel")
 
 
 def _off(text: str) -> Decision:
@@ -56,25 +68,25 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     131045: _off("The phone number's registration is not valid."),
     133010: _off("The phone number is not registered with the Cloud API."),
     # Too much, too fast: the message itself is fine.
-    4: _later("The app made too many calls.", 60),
-    17: _later("The token's user made too many calls.", 60),
-    32: _later("The app made too many calls for this account.", 60),
-    341: _later("The app reached its limit for the moment.", 300),
-    613: _later("The app made too many calls of one kind.", 60),
-    80007: _later("The business account reached its rate limit.", 60),
-    130429: _later("The phone number reached its sending rate.", 5),
-    131048: _later("WhatsApp limits this number because its messages were blocked or reported.", 3600),
-    131056: _later("Too many messages to this one customer in a short time."),
-    131064: _later("The account reached its limit because of how its templates were classified.", 3600),
-    133016: _later("The number was registered or deregistered too often.", 3600),
+    4: _busy("The app made too many calls.", 60),
+    17: _busy("The token's user made too many calls.", 60),
+    32: _busy("The app made too many calls for this account.", 60),
+    341: _busy("The app reached its limit for the moment.", 300),
+    613: _busy("The app made too many calls of one kind.", 60),
+    80007: _busy("The business account reached its rate limit.", 60),
+    130429: _busy("The phone number reached its sending rate.", 5),
+    131048: _busy("WhatsApp limits this number because its messages were blocked or reported.", 3600),
+    131056: Decision("Too many messages to this one customer in a short time.", True, 6, "recipient"),
+    131064: _busy("The account reached its limit because of how its templates were classified.", 3600),
+    133016: _busy("The number was registered or deregistered too often.", 3600),
     # Faults on their side.
-    1: _later("WhatsApp had an unknown fault."),
-    2: _later("WhatsApp is overloaded or down for the moment."),
-    131000: _later("WhatsApp had an unknown fault."),
-    131016: _later("A part of WhatsApp is not available for the moment."),
-    131057: _later("The business account is in maintenance.", 300),
-    2494100: _later("The phone number is in maintenance.", 300),
-    133004: _later("WhatsApp's server is not available for the moment."),
+    1: _down("WhatsApp had an unknown fault."),
+    2: _down("WhatsApp is overloaded or down for the moment."),
+    131000: _down("WhatsApp had an unknown fault."),
+    131016: _down("A part of WhatsApp is not available for the moment."),
+    131057: _busy("The business account is in maintenance.", 300),
+    2494100: _busy("The phone number is in maintenance.", 300),
+    133004: _down("WhatsApp's server is not available for the moment."),
     135000: _later("WhatsApp could not process the message."),
     130472: Decision("WhatsApp did not send the message: the customer is in an experiment."),
     134101: _later("The template is still being prepared.", 600),
@@ -182,12 +194,14 @@ def send_error(status: int, answer: object, wait: float | None) -> SendError:
         code=f"whatsapp:{code}",
         text=known.text,
         retryable=known.retryable or passing,
-        wait=(paused := wait if wait is not None else known.wait),
-        scope="channel" if paused else "message",
+        wait=wait if wait is not None else known.wait,
+        scope=known.scope,
         opt_out=known.opt_out,
         disable_channel=known.disable_channel,
         most_attempts=2 if known is UNMAPPED else None,
     )
+    if known.scope == "message" and (status == 429 or status >= 500 or wait is not None):
+        found = replace(found, scope="channel")
     return replace(found, disable_channel=False) if passing else found
 
 

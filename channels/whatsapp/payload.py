@@ -71,7 +71,9 @@ MEDIA: Final[Mapping[MediaKind, MediaRule]] = {
 """https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media"""
 
 RATES: Final = Rates(account=Rate(75, burst=5), recipient=Rate(1 / 6, burst=45))
-"""80 messages a second a number, counting the burst; one in six seconds to one customer, 45 of them at once.
+HIGH_RATES: Final = Rates(account=Rate(980, burst=20), recipient=RATES.recipient)
+"""80 messages a second a number, 1,000 for one of the level HIGH, counting the burst; one in six seconds to one customer,
+45 of them at once.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput"""
 
 CAPABILITIES: Final = Capabilities(
@@ -86,6 +88,7 @@ CAPABILITIES: Final = Capabilities(
     row_length=ROW,
     service_window_hours=24,
     rates=RATES,
+    typing=True,
 )
 
 _BULLET: Final = re.compile(r"^(\s*)• ", re.MULTILINE)

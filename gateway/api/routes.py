@@ -9,16 +9,19 @@ from aiohttp import web
 
 from gateway import media
 from gateway.api import shapes
+from gateway.api.dead_letters import DeadLetterOperations
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
 from gateway.desk import Desk
 from gateway.files import FileLinks
 from gateway.handoff import set_owner
-from gateway.model.errors import Conflict, Invalid, NotFound
+from gateway.model.errors import Invalid, NotFound
 from gateway.model.file import File
-from gateway.model.message import Status
+from gateway.model.limits import Limits
 from gateway.model.ports import Clock
-from gateway.model.work import Key, Work
+from gateway.model.work import Work
+from gateway.ops.door import too_many
 from gateway.ops.problems import problem
+from gateway.presence import Presence
 from gateway.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -27,9 +30,19 @@ PREFIX = "/api/v1"
 
 class Api:
     def __init__(
-        self, store: Store, work: Work, clock: Clock, public_url: str, desk: Desk, links: FileLinks
+        self,
+        store: Store,
+        work: Work,
+        clock: Clock,
+        public_url: str,
+        desk: Desk,
+        links: FileLinks,
+        limits: Limits,
+        presence: Presence,
     ) -> None:
         self._store = store
+        self._limits = limits
+        self._presence = presence
         self._work = work
         self._clock = clock
         self._public_url = public_url
@@ -53,6 +66,14 @@ class Api:
                 shapes.MessageList, body=shapes.Sending, tag="conversations",
             ),
             Operation(
+                "GET", "/conversations/{conversation}/presence", "Whether the customer is there", self.get_presence,
+                shapes.PresenceShape, tag="conversations",
+            ),
+            Operation(
+                "POST", "/conversations/{conversation}/typing", "Show that somebody types", self.show_typing,
+                None, tag="conversations",
+            ),
+            Operation(
                 "POST", "/files", "Upload a file", self.upload_file, shapes.FileShape, query=shapes.UploadQuery,
                 tag="files", upload=True,
             ),
@@ -71,14 +92,7 @@ class Api:
             ),
             Operation("GET", "/channels", "Connected channels", self.list_channels, shapes.ChannelList, tag="channels"),
             Operation("GET", "/documents", "The bot's documents", self.list_documents, shapes.DocumentList, tag="knowledge"),
-            Operation(
-                "GET", "/dead-letters", "Messages that were given up", self.list_dead, shapes.MessagePage,
-                query=shapes.LimitQuery, tag="delivery",
-            ),
-            Operation(
-                "POST", "/dead-letters/{message}/retry", "Send one again", self.retry_dead, shapes.MessageShape,
-                tag="delivery",
-            ),
+            *DeadLetterOperations(store, work, clock).operations,
         )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:
@@ -101,6 +115,9 @@ class Api:
                     401, "key", "Send a key: Authorization: Bearer KEY. `key create` makes one.",
                     headers={"WWW-Authenticate": "Bearer"},
                 )  # fmt: skip
+            own = (await self._store.directory.tenant(key.tenant)).limits
+            if wait := await self._limits.take("api", key.id, own):
+                return too_many("api", wait)
             values: dict[str, Any] = dict(request.match_info)
             try:
                 if operation.query is not None:
@@ -153,6 +170,18 @@ class Api:
         can't show as it is becomes what it can, perhaps several messages; what nothing can stand in for is refused."""
         sent = await self._desk.say(tenant, conversation, body.content, body.reply_to, body.key)
         return shapes.MessageList(items=[shapes.MessageShape.of(m) for m in sent])
+
+    async def get_presence(self, tenant: str, conversation: str) -> shapes.PresenceShape:
+        """Whether the visitor has the widget open (`present`), and typed within the last seconds (`typing`). Only the web
+        tells; elsewhere both are false."""
+        present, typing = await self._presence.of(tenant, conversation)
+        return shapes.PresenceShape(present=present, typing=typing)
+
+    async def show_typing(self, tenant: str, conversation: str) -> None:
+        """Show the customer for a few seconds that somebody of the business is typing. On other channels than the web as far
+        as the provider allows it: WhatsApp marks the customer's last message as read by it, Slack shows it in threads only.
+        Where there is no way it is refused (422)."""
+        await self._presence.show_typing(tenant, conversation)
 
     async def upload_file(
         self, tenant: str, query: shapes.UploadQuery, chunks: AsyncIterator[bytes]
@@ -210,24 +239,6 @@ class Api:
         """What the bot answers from."""
         found = await self._store.knowledge.documents(tenant)
         return shapes.DocumentList(items=[shapes.DocumentShape.of(d) for d in found])
-
-    async def list_dead(self, tenant: str, query: shapes.LimitQuery) -> shapes.MessagePage:
-        """Outgoing messages that were given up, with the reason."""
-        found = await self._store.of(tenant).messages.dead(query.limit)
-        return shapes.MessagePage(
-            items=[shapes.MessageShape.of(m) for m in found], more=len(found) == query.limit
-        )
-
-    async def retry_dead(self, tenant: str, message: str) -> shapes.MessageShape:
-        """Queue a message that was given up once more. The customer may then get it twice; it is marked so."""
-        messages = self._store.of(tenant).messages
-        found = await messages.get(message)
-        if found is None:
-            raise NotFound(message)
-        if not await messages.requeue(message, Status.DEAD, self._clock(), True):
-            raise Conflict("only a message that was given up can be sent again")
-        self._work.poke(Key(tenant, found.conversation))
-        return shapes.MessageShape.of(await messages.get(message) or found)
 
     async def openapi(self, request: web.Request) -> web.Response:
         return web.json_response(self._document())

@@ -186,6 +186,12 @@ class MessagePage(Shape):
     more: bool
 
 
+class DeadPage(Shape):
+    items: list[MessageShape]
+    next: int | None
+    """The cursor of the next page: goes into `before`."""
+
+
 class LeadShape(Shape):
     id: str
     channel: str
@@ -255,6 +261,11 @@ class DocumentShape(Shape):
 
 class DocumentList(Shape):
     items: list[DocumentShape]
+
+
+class PresenceShape(Shape):
+    present: bool
+    typing: bool
 
 
 class OwnerChange(Shape):

@@ -3,9 +3,9 @@
 import argparse
 
 from gateway import __version__
-from gateway.commands import channel, conversation, knowledge, serve, slack, tenant
+from gateway.commands import channel, conversation, deadletter, knowledge, serve, slack, tenant
 
-GROUPS = (serve, tenant, channel, slack, knowledge, conversation)
+GROUPS = (serve, tenant, channel, slack, knowledge, conversation, deadletter)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,24 +4,27 @@ import argparse
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from loguru import logger
 
-from gateway.bootstrap import Gateway, build, listening, open_store, working
+from gateway.bootstrap import Gateway, build, listening, looking, open_store, working
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.demo import Demo, prepare
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.work.redis import check
+
+STATES = {True: "ok   ", None: "warn ", False: "FAIL "}
 
 
 def add(commands: "Commands") -> None:
     for name, call, text in (
         ("run", run, "everything in one process, with the demo tenant in development"),
-        ("web", web, "HTTP, sockets and the work that they bring, on MONGODB_URI"),
-        ("worker", worker, "work that is due and that no web process took, on MONGODB_URI"),
+        ("web", web, "HTTP and sockets, on MONGODB_URI; the work, too, where there is no REDIS_URL"),
+        ("worker", worker, "the work: turns, deliveries, files; any number, on MONGODB_URI and REDIS_URL"),
         ("migrate", migrate, "bring the database to what this version needs; safe to repeat"),
         ("doctor", doctor, "check settings, database and channels, and say what to mend"),
     ):
@@ -43,28 +46,37 @@ async def run(context: Context, _: argparse.Namespace) -> None:
 
 
 async def web(context: Context, _: argparse.Namespace) -> None:
-    _needs_database(context.settings)
-    async with open_store(context.settings) as store, _serving(context.settings, store):
-        await stopping().wait()
+    settings = context.settings
+    _needs_database(settings)
+    # Without Redis nobody could be told of the work: it is done here (docs/decisions/0008).
+    beside = looking if settings.redis_url else working
+    stop = stopping()
+    async with open_store(settings) as store, _serving(settings, store, beside):
+        await stop.wait()
 
 
 async def worker(context: Context, _: argparse.Namespace) -> None:
-    _needs_database(context.settings)
-    async with (
-        open_store(context.settings) as store,
-        build(context.settings, store) as gateway,
-        working(replace(gateway, turns=gateway.turns.without("web"))),
-    ):
-        logger.info("working")
-        await stopping().wait()
+    settings = context.settings
+    _needs_database(settings)
+    stop = stopping()
+    async with open_store(settings) as store, build(settings, store) as gateway:
+        if settings.redis_url is None:  # a visitor's socket is reached from its own process only
+            gateway = replace(gateway, turns=gateway.turns.without("web"))
+        async with working(gateway):
+            logger.info("working")
+            await stop.wait()
+            logger.info("stopping: what is under way comes to its end")
+
+
+Beside = Callable[[Gateway], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, store: Store) -> AsyncIterator[Gateway]:
-    """A gateway that listens and works; the port may turn out to be another (0)."""
+async def _serving(settings: Settings, store: Store, beside: Beside = working) -> AsyncIterator[Gateway]:
+    """A gateway that listens, and what it does beside; the port may turn out to be another (0)."""
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(build(settings, store))
-        await stack.enter_async_context(working(gateway))
+        await stack.enter_async_context(beside(gateway))
         try:
             port = await stack.enter_async_context(listening(gateway.app, settings.host, settings.port))
         except OSError as error:
@@ -101,6 +113,9 @@ async def doctor(context: Context, _: argparse.Namespace) -> None:
     print(
         f"ok    database ({'MONGODB_URI' if settings.mongodb_uri else 'embedded, in ' + str(settings.data_dir)})"
     )
+    redis = await check(settings.redis_url) if settings.redis_url else None
+    if redis is not None:
+        print(f"{STATES[redis.ok]} Redis {redis.text}. {redis.fix}".rstrip())
     if not settings.public_url.startswith("https://"):
         print(
             f"note  PUBLIC_URL is {settings.public_url}: providers need an https:// address to reach webhooks"
@@ -111,6 +126,8 @@ async def doctor(context: Context, _: argparse.Namespace) -> None:
         for channel in await context.store.directory.channels(tenant.id):
             state = "ok   " if channel.state == "active" else "FAIL "
             print(f"{state} channel {channel.id} ({channel.kind}) is {channel.state}")
+    if redis is not None and redis.ok is False:
+        raise Failed(f"REDIS_URL: {redis.fix}")
 
 
 def _needs_database(settings: Settings) -> None:

@@ -3,10 +3,12 @@
 import argparse
 import re
 import secrets
+from dataclasses import replace
 
 from gateway.commands.context import Commands, Context, Failed
 from gateway.model.clock import system_clock
 from gateway.model.errors import Invalid
+from gateway.model.limits import LIMITS, SETTABLE, parse
 from gateway.model.tenant import Tenant
 from gateway.model.texts import UNSUPPORTED
 
@@ -23,6 +25,14 @@ def add(commands: "Commands") -> None:
     make.add_argument("--language", default="en", help="default language: " + ", ".join(UNSUPPORTED))
     make.add_argument("--region", help="default country of phone numbers, such as GB")
     _command(tenant, "list", list_tenants, "all tenants")
+    limits = _command(tenant, "limits", tenant_limits, "how much may come in for a tenant, and change that")
+    limits.add_argument("tenant")
+    limits.add_argument(
+        "change",
+        nargs="*",
+        metavar="NAME=AMOUNT/UNIT",
+        help="such as contact=30/minute; contact=default takes it back",
+    )
 
     user = _group(commands, "user", "people who use the console")
     make = _command(user, "create", create_user, "make a user and their first sign-in link")
@@ -76,6 +86,29 @@ async def list_tenants(context: Context, args: argparse.Namespace) -> None:
     context.table(
         rows, ("id", "name", "language", "region", "created"), "No tenants yet: `tenant create --name …`"
     )
+
+
+async def tenant_limits(context: Context, args: argparse.Namespace) -> None:
+    tenant = await context.store.directory.tenant(args.tenant)
+    own = dict(tenant.limits)
+    for change in args.change:
+        name, _, value = change.partition("=")
+        if name not in SETTABLE:
+            raise Invalid(name or change, "one of " + ", ".join(sorted(SETTABLE)))
+        try:
+            amount, seconds = (0, 0) if value == "default" else parse(value)
+        except ValueError as error:
+            raise Invalid(name, str(error)) from None
+        own.pop(name, None)
+        if amount:
+            own[name] = str(replace(LIMITS[name], amount=amount, seconds=seconds))
+    if args.change:
+        await context.store.directory.set_limits(tenant.id, own)
+    rows = [
+        {"limit": n, "at_most": own.get(n, str(LIMITS[n])), "own": n in own, "what": LIMITS[n].text}
+        for n in sorted(SETTABLE)
+    ]
+    context.table(rows, ("limit", "at_most", "what"), "")
 
 
 async def create_user(context: Context, args: argparse.Namespace) -> None:

@@ -39,6 +39,8 @@ class Capabilities:
     """Shows an answer's sources by itself; elsewhere they become a line of the text."""
     service_window_hours: int | None = None
     """Free text is allowed for so long after the customer's last message."""
+    typing: bool = False
+    """Can show the customer that an answer is being written (Slack: in a thread only)."""
     idempotent: bool = False
     """Sending the same message again has no second effect."""
     rates: Rates = field(default_factory=Rates)

@@ -5,7 +5,7 @@ JSON-ready documents and back, and refuse what does not fit.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
@@ -270,6 +270,9 @@ class Unsupported:
     reason: str | None = None
     type: Literal["unsupported"] = "unsupported"
 
+
+NEWER: Final = Unsupported("newer")
+"""What a newer version of ours has written and this one can't read: it is left to processes of that version."""
 
 Editable = Annotated[Text | Media | Location | Buttons, Field(discriminator="type")]
 

@@ -73,6 +73,8 @@ class Conversation:
     """The customer can't be reached until they write again: they blocked us, or left."""
     stopped: bool = False
     """The customer asked not to be written to: the bot is silent until they start again."""
+    slowed: datetime | None = None
+    """When the customer was last told that they write faster than they are answered."""
     merged_into: str | None = None
     """The same person's other conversation, which goes on in its place."""
     lead: Mapping[str, Any] = field(default_factory=dict)

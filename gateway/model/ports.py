@@ -5,7 +5,7 @@ core is given them by `gateway.bootstrap`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -376,6 +376,12 @@ class Delivery(Protocol):
 
     def stay(self, channel: Channel) -> None:
         """Give the place back: the message is not sent now."""
+
+    def at_leisure(self, bulk: bool) -> AbstractAsyncContextManager[None]:
+        """To be held during a database call for bulk; does nothing for a reply."""
+
+    def replying(self) -> AbstractContextManager[None]:
+        """To be held while a conversation's turns and replies are under way: bulk gives way."""
 
     def lease(self) -> datetime:
         """Until when a claim made now holds."""

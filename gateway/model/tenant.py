@@ -57,6 +57,8 @@ class Tenant:
     language: str = "en"
     region: str | None = None
     rules: tuple[Rule, ...] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Rate limits of its own, such as `{"contact": "60/minute"}`: see `gateway.model.limits`."""
     knowledge: int = 0
     """Version of the tenant's documents: raised by every change, so that indexes know when they are old."""
 

@@ -80,6 +80,12 @@ _TOLD: Mapping[str, Mapping[str, str]] = {
         "pt": "Vou falar consigo em português.",
         "ar": "سأتحدث معك بالعربية.",
     },
+    "slow_down": {
+        "en": "You are writing faster than I can answer. Please wait a minute; our team can read all of it.",
+        "es": "Escribe más rápido de lo que puedo responder. Espere un minuto, por favor; nuestro equipo puede leerlo todo.",
+        "pt": "Está a escrever mais depressa do que consigo responder. Aguarde um minuto; a nossa equipa pode ler tudo.",
+        "ar": "أنت تكتب أسرع مما أستطيع الرد. انتظر دقيقة من فضلك؛ يمكن لفريقنا قراءة كل شيء.",
+    },
     "languages": {
         "en": "Which language shall I speak?",
         "es": "¿En qué idioma le hablo?",

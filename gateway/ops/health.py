@@ -1,13 +1,16 @@
 """`/health`: this process is alive. `/ready`: it can do its work. `/metrics`: Prometheus text."""
 
+import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from gateway.model.errors import Unavailable
-from gateway.store import Store
+PATIENCE: Final = 3.0
+"""Seconds that whoever asks whether we are ready waits for a part that hangs."""
 
 
 @dataclass
@@ -16,9 +19,14 @@ class Metrics:
 
     started: float = field(default_factory=time.time)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    gauges: dict[str, tuple[str, Callable[[], float | None]]] = field(default_factory=dict)
 
     def add(self, name: str, label: str = "") -> None:
         self.counts[name, label] += 1
+
+    def gauge(self, name: str, text: str, read: Callable[[], float | None]) -> None:
+        """A figure that is read when it is asked for; None is shown as NaN."""
+        self.gauges[name] = text, read
 
     def text(self) -> str:
         """Prometheus text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/"""
@@ -35,13 +43,26 @@ class Metrics:
             for (found, label), count in sorted(self.counts.items()):
                 if found == name:
                     lines.append(f'parley_{name}_total{{kind="{label}"}} {count}')
+        for name, (text, read) in sorted(self.gauges.items()):
+            value = read()
+            lines += [
+                f"# HELP parley_{name} {text}",
+                f"# TYPE parley_{name} gauge",
+                f"parley_{name} {'NaN' if value is None else value}",
+            ]
         return "\n".join(lines) + "\n"
 
 
+class Part(Protocol):
+    """What we are not ready without. Raises when it can't be reached."""
+
+    def ping(self) -> Awaitable[object]: ...
+
+
 class Health:
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store = store
+    def __init__(self, store: Part, metrics: Metrics, redis: Part | None = None) -> None:
         self._metrics = metrics
+        self._parts: dict[str, Part] = {"database": store} | ({"redis": redis} if redis else {})
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -54,11 +75,25 @@ class Health:
         return web.json_response({"status": "alive"})
 
     async def ready(self, request: web.Request) -> web.Response:
-        try:
-            await self._store.ping()
-        except Unavailable:
-            return web.json_response({"status": "unavailable", "database": "unreachable"}, status=503)
-        return web.json_response({"status": "ready", "database": "reachable"})
+        found = await asyncio.gather(*(_reachable(part) for part in self._parts.values()))
+        parts = {
+            n: "reachable" if there else "unreachable" for n, there in zip(self._parts, found, strict=True)
+        }
+        if all(found):
+            return web.json_response({"status": "ready", **parts})
+        return web.json_response({"status": "unavailable", **parts}, status=503)
 
     async def metrics(self, request: web.Request) -> web.Response:
         return web.Response(text=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+async def _reachable(part: Part) -> bool:
+    """Whether it answers soon. One that hangs is left alone: its driver takes longer to notice than whoever asks us."""
+    asked = asyncio.ensure_future(part.ping())
+    # Its error is its answer, also when nobody waits for it any more.
+    asked.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({asked}, timeout=PATIENCE)
+    if not asked.done():
+        asked.cancel()
+        return False
+    return not asked.cancelled() and asked.exception() is None

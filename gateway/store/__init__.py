@@ -7,6 +7,7 @@ from gateway.model.ports import Clock
 from gateway.store.access import Access
 from gateway.store.conversations import Conversations
 from gateway.store.database import Database, guarded
+from gateway.store.dead_letters import DeadLetters
 from gateway.store.directory import Directory
 from gateway.store.events import Events
 from gateway.store.files import AllFiles, Files
@@ -29,6 +30,7 @@ class TenantStore:
     conversations: Conversations
     files: Files
     events: Events
+    dead_letters: DeadLetters
 
 
 class Store:
@@ -55,6 +57,7 @@ class Store:
             Conversations(self._db, tenant),
             self.files.of(tenant),
             Events(self._db, tenant),
+            DeadLetters(self._db, tenant),
         )
 
     async def ping(self) -> None:

@@ -4,14 +4,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from gateway.model import content
 from gateway.model.conversation import Contact, Conversation, Identity, Lead, Pending
 from gateway.model.message import Failure, Message, Sender, Status
 from gateway.model.ports import Chunk, Document
 from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
-
-SCHEMA = 1
-"""Version that new documents carry (`v`); a migration may change older ones."""
+from gateway.store.database import SCHEMA
 
 Doc = dict[str, Any]
 
@@ -52,11 +52,27 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
     return _slim(doc)
 
 
+def _content(stored: Doc, version: int) -> content.Content:
+    try:
+        return content.from_doc(stored)
+    except ValidationError:
+        if version <= SCHEMA:
+            raise
+        newer: content.Content = content.NEWER
+        return newer
+
+
+def _status(d: Doc) -> Status:
+    """A status that a newer version has put between ours counts as the one before it."""
+    number = d["status"]
+    return max(s for s in Status if s <= number) if d.get("v", SCHEMA) > SCHEMA else Status(number)
+
+
 def message_from_doc(d: Doc) -> Message:
-    status, sender = Status(d["status"]), d.get("sender")
+    status, sender = _status(d), d.get("sender")
     # A reason that a receipt has since overtaken is none.
     failure = None if Status.SENT <= status < Status.FAILED else d.get("failure")
-    at, said = aware(d["at"]), content.from_doc(d["content"])
+    at, said = aware(d["at"]), _content(d["content"], d.get("v", SCHEMA))
     assert at is not None
     changed = d.get("changed")
     return Message(
@@ -68,7 +84,7 @@ def message_from_doc(d: Doc) -> Message:
         author=d["author"],
         seq=d["seq"],
         at=at,
-        content=content.from_doc(changed) if changed else said,
+        content=_content(changed, d.get("v", SCHEMA)) if changed else said,
         status=status,
         provider_id=d.get("provider_id"),
         turn=d.get("turn"),
@@ -118,6 +134,7 @@ def conversation_to_doc(c: Conversation) -> Doc:
             else None,
             "blocked": c.blocked or None,
             "stopped": c.stopped or None,
+            "slowed": c.slowed,
             "merged_into": c.merged_into,
             "lead": dict(c.lead) or None,
         }
@@ -151,6 +168,7 @@ def conversation_from_doc(d: Doc) -> Conversation:
         else None,
         blocked=d.get("blocked", False),
         stopped=d.get("stopped", False),
+        slowed=aware(d.get("slowed")),
         merged_into=d.get("merged_into"),
         lead=d.get("lead", {}),
     )
@@ -213,6 +231,7 @@ def tenant_to_doc(t: Tenant) -> Doc:
             "language": t.language,
             "region": t.region,
             "rules": [asdict(r) for r in t.rules],
+            "limits": dict(t.limits) or None,
             "knowledge": t.knowledge,
         }
     )
@@ -229,6 +248,7 @@ def tenant_from_doc(d: Doc) -> Tenant:
         language=d.get("language", "en"),
         region=d.get("region"),
         rules=tuple(Rule(**r) for r in d.get("rules", ())),
+        limits=d.get("limits", {}),
         knowledge=d.get("knowledge", 0),
     )
 

@@ -30,6 +30,7 @@ OPTIONAL = (
     "merged",
     "blocked",
     "stopped",
+    "slowed",
     "merged_into",
 )
 
@@ -124,7 +125,7 @@ class Conversations:
         saved = replace(conversation, rev=conversation.rev + 1)
         doc = conversation_to_doc(saved)
         unset = {f: "" for f in OPTIONAL if f not in doc}
-        change = {"$set": {k: v for k, v in doc.items() if k not in ("_id", "tenant", "created")}}
+        change = {"$set": {k: v for k, v in doc.items() if k not in ("_id", "v", "tenant", "created")}}
         async with guarded():
             result = await self._conversations.update_one(
                 {"_id": conversation.id, "tenant": self._tenant, "rev": conversation.rev},

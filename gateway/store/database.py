@@ -129,10 +129,11 @@ OPEN_WORK = (("todo", {"$gt": ""}),)
 INDEXES: tuple[Index, ...] = (
     Index("messages", "work", ("tenant", "conversation", "todo", "seq"), partial=OPEN_WORK),
     Index("messages", "due", ("todo", "due"), partial=OPEN_WORK),
-    Index("messages", "bulk", ("channel", "in_bulk", "due"), partial=(("in_bulk", True),)),
+    Index("messages", "bulk", ("channel", "in_bulk", "place"), partial=(("in_bulk", True),)),
     Index("messages", "transcript", ("tenant", "conversation", "seq")),
     Index("messages", "provider", ("tenant", "channel", "provider_id")),
-    Index("messages", "dead", ("tenant", "dead"), partial=(("dead", True),)),
+    Index("messages", "dead_letters", ("tenant", "dead", "seq"), partial=(("dead", True),)),
+    Index("messages", "all_dead", ("dead",), partial=(("dead", True),)),
     Index("receipts", "due", ("todo", "due")),
     Index("receipts", "expires", ("expires",), expire=True),
     Index("conversations", "recent", ("tenant", "last_at")),
@@ -157,9 +158,33 @@ INDEXES: tuple[Index, ...] = (
 )
 
 
+SCHEMA: Final = 1
+"""The form of documents that this version writes, and the latest that it knows whole. Raised when a form changes in a way
+that an older version would misread."""
+
+NEEDED: Final = 1
+"""The least SCHEMA that a version must know to work on a database that this version has migrated.
+
+Migrations expand first: a release adds fields, indexes and collections, and versions before it go on beside it. Only a
+later release contracts (drops what nobody writes any more), and raises this."""
+
+
+class TooOld(StoreError):
+    """The database was migrated by a version that this one can't work beside."""
+
+
 async def migrate(db: Database, say: Callable[[str], None] = lambda _: None) -> None:
-    """Bring the database to what this version needs. Running it again changes nothing."""
+    """Bring the database to what this version needs. Running it again changes nothing. Raises TooOld, and then nothing
+    was changed."""
     async with guarded():
+        found = await db["meta"].find_one({"_id": "schema"})
+        if found is not None and found["needed"] > SCHEMA:
+            raise TooOld(
+                f"this database needs a version of Parley that knows schema {found['needed']}; this one knows {SCHEMA}:"
+                " start the newer version, or restore a backup from before it"
+            )
+        if found is None or found["needed"] < NEEDED:
+            await db["meta"].update_one({"_id": "schema"}, {"$max": {"needed": NEEDED}}, upsert=True)
         for collection in dict.fromkeys(i.collection for i in INDEXES):
             there = await db[collection].index_information()
             wanted = [i for i in INDEXES if i.collection == collection and i.name not in there]

@@ -155,6 +155,9 @@ class Directory:
         stored = [{"pattern": r.pattern, "answer": r.answer, "regex": r.regex} for r in rules]
         await self._change(self._tenants, tenant, {"$set": {"rules": stored}})
 
+    async def set_limits(self, tenant: str, limits: Mapping[str, str]) -> None:
+        await self._change(self._tenants, tenant, {"$set": {"limits": dict(limits)}})
+
     async def raise_knowledge(self, tenant: str) -> None:
         await self._change(self._tenants, tenant, {"$inc": {"knowledge": 1}})
 

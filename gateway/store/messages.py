@@ -5,6 +5,7 @@ when to look at it again, and while a message is being sent, when its sender is 
 are numbers that only `$max` touches, so that none goes back, whatever order receipts come in.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
 
 AT_ONCE = timedelta()
-DONE = {"todo": "", "due": "", "in_bulk": ""}
+DONE = {"todo": "", "due": "", "in_bulk": "", "place": ""}
 """What a message loses once nothing is left to do."""
 
 ALBUM_WAIT = timedelta(seconds=1.5)
@@ -65,6 +66,19 @@ class Messages:
         ]
         async with guarded():
             return await self._inserts.insert(docs)
+
+    async def limited(self, message: str, limit: str, *, ends: bool, due: datetime | None) -> None:
+        """Note on a stored message which limit it was over. `ends`: it is not answered; else its turn may come at `due`."""
+        change: Doc = {"$set": {"extra.limited": limit}}
+        if ends:
+            change["$set"]["status"] = int(Status.HANDLED)
+            change["$unset"] = dict(DONE)
+        elif due is not None:
+            change["$set"]["due"] = due
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message, "tenant": self._tenant, "status": int(Status.RECEIVED)}, change
+            )
 
     async def put_album(self, message: Message, part: str, now: datetime, turn: bool) -> bool:
         """Store one file of an album: as a message of its own, or added to the one that is there; whether it is new.
@@ -170,15 +184,19 @@ class Messages:
 
     async def put_bulk(self, messages: Sequence[Message], now: datetime) -> list[bool]:
         """Write outgoing messages of which there are many: they leave when no reply is in their way. For each whether it is
-        new. Their channels are noted first: whoever looks for bulk work asks only about those."""
+        new. Their places in their channel's queue are taken first: whoever looks for bulk looks at a few places at a time."""
         self._own(messages)
         assert all(m.bulk for m in messages)
-        for channel in dict.fromkeys(m.channel for m in messages):
+        places: dict[str, int] = {}
+        for channel, count in Counter(m.channel for m in messages).items():
+            change = {"$inc": {"tail": count}, "$set": {"tenant": self._tenant, "at": now}}
             async with guarded():
-                await self._bulk.update_one(
-                    {"_id": channel}, {"$set": {"tenant": self._tenant, "at": now}}, upsert=True
-                )
-        docs = [message_to_doc(m, "bulk", in_bulk=True) for m in messages]
+                row = await self._bulk.find_one_and_update({"_id": channel}, change, upsert=True)
+            places[channel] = row["tail"] if row else 0
+        docs = []
+        for message in messages:
+            docs.append(message_to_doc(message, "bulk", in_bulk=True, place=places[message.channel]))
+            places[message.channel] += 1
         async with guarded():
             return await self._inserts.insert(docs)
 
@@ -340,16 +358,14 @@ class Messages:
         return result.modified_count == 1
 
     async def requeue(self, message: str, seen: Status, due: datetime, possibly_doubled: bool) -> bool:
-        """Queue it again, if it still stands as it was seen. One that was given up starts its attempts anew."""
+        """Queue it again, if it still stands as it was seen."""
         change: Doc = {"status": int(Status.QUEUED), "due": due}
         if possibly_doubled:
             change["possibly_doubled"] = True
-        if seen is Status.DEAD:
-            change |= {"attempts": 0, "todo": "send"}
         async with guarded():
             result = await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(seen)},
-                {"$set": change, "$unset": {"dead": ""}},
+                {"$set": change},
             )
         return result.modified_count == 1
 
@@ -492,12 +508,6 @@ class Messages:
                 .to_list()
             )
         return Page(tuple(message_from_doc(d) for d in docs[:limit]), len(docs) > limit)
-
-    async def dead(self, limit: int) -> list[Message]:
-        """Outgoing messages that we gave up on."""
-        async with guarded():
-            docs = await self._messages.find({"tenant": self._tenant, "dead": True}).limit(limit).to_list()
-        return sorted((message_from_doc(d) for d in docs), key=lambda m: m.seq)
 
 
 SEEN_LATEST = 100

@@ -17,6 +17,15 @@ MATCH_TRIES = 8
 """How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
 
 BULK_NOTED = timedelta(hours=1)
+"""How long an account's queue is remembered after the last was written."""
+
+WINDOW, MOST_WINDOWS = 200, 20
+"""Places of a queue that are read at once, and how often in one look."""
+
+
+def is_due(doc: Doc, now: datetime) -> bool:
+    due = aware(doc.get("due"))
+    return due is None or due <= now
 
 
 class OpenWork:
@@ -54,17 +63,40 @@ class OpenWork:
         return [key for keys in itertools.zip_longest(*found) for key in keys if key is not None]
 
     async def _bulk_of(self, row: Doc, now: datetime, limit: int) -> list[Key]:
-        waiting = self._messages.find(
-            {"channel": row["_id"], "in_bulk": True, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
-        )
-        docs = await waiting.sort("due", 1).limit(limit).to_list()
-        # Long enough ago that whoever noted the channel has written what it noted it for.
+        """A few places at a time: the embedded server reads all that a filter finds, whatever the limit."""
+        which: Doc = {"channel": row["_id"], "in_bulk": True}
+        head = place = row.get("head", 0)
+        due: list[Key] = []
+        for _ in range(MOST_WINDOWS):
+            if place >= row["tail"] or len(due) >= limit:
+                break
+            window = {**which, "place": {"$gte": place, "$lt": place + WINDOW}}
+            docs = await self._messages.find(window, {"tenant": 1, "conversation": 1, "due": 1}).to_list()
+            due += [Key(d["tenant"], d["conversation"], bulk=True) for d in docs if is_due(d, now)]
+            place += WINDOW
+            if not docs and place == head + WINDOW:
+                head = place
+        if head >= row["tail"] and await self._passed(row, now):
+            return due[:limit]
+        if head != row.get("head", 0):
+            await self._bulk.update_one({"_id": row["_id"], "at": row["at"]}, {"$set": {"head": head}})
+        return due[:limit]
+
+    async def _passed(self, row: Doc, now: datetime) -> bool:
+        """At the end of a queue: whoever was slow to write may have places behind us; else it is forgotten in time."""
+        left = await self._messages.find_one({"channel": row["_id"], "in_bulk": True}, {"place": 1})
+        if left is not None:
+            await self._bulk.update_one({"_id": row["_id"]}, {"$set": {"head": left["place"]}})
+            return True
         noted = aware(row["at"])
-        if not docs and noted is not None and noted < now - BULK_NOTED:
-            which = {"channel": row["_id"], "in_bulk": True}
-            if await self._messages.find_one(which, {"_id": 1}) is None:
-                await self._bulk.delete_one({"_id": row["_id"], "at": row["at"]})
-        return [Key(d["tenant"], d["conversation"], bulk=True) for d in docs]
+        if noted is not None and noted < now - BULK_NOTED:
+            await self._bulk.delete_one({"_id": row["_id"], "at": row["at"]})
+        return False
+
+    async def dead_letters(self, most: int = 1000) -> int:
+        """How many messages were given up and not looked at, counted up to a bound."""
+        async with guarded():
+            return len(await self._messages.find({"dead": True}, {"_id": 1}).limit(most).to_list())
 
     async def release(self, now: datetime) -> None:
         """At the start of the only process: whoever worked or was sending is gone. What waits for another reason waits."""

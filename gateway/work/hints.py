@@ -35,19 +35,24 @@ RESYNC: Final = 5.0
 LOOK: Final = 1.0
 """Seconds between looks of a worker that nothing wakes; and between tries while Redis is away."""
 
+LISTEN: Final = 1.0
+"""Seconds that Redis may keep us waiting for a token: less than those after which a call counts as not answered."""
+
 REPORT: Final = 5.0
 """Seconds between looks of a process that does no work: whether somebody does."""
 
 MOST: Final = 500
 """Pokes in one call: the script is not to keep Redis for long."""
 
-LAST_CALL: Final = 5.0
+LAST_CALL: Final = 3.0
+"""Seconds for what is left to say at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What one call says. `later` is in seconds of the loop's clock."""
+    """What one call says. `room` is for so many keys, -1 when we don't work; `later` is in seconds of the loop's clock."""
 
+    room: int
     poked: list[Key]
     later: dict[Key, float]
     done: list[Slot]
@@ -82,18 +87,16 @@ class RedisWork:
         self._calling = self._away = self._closing = self._more = False
         self._resync_at = 0.0
         self._next_due: float | None = None
-        self.workers: int | None = None
-        """How many processes do the work, at the last look; None while Redis is away."""
+        self._workers: int | None = None
 
     @property
     def idle(self) -> bool:
         waits = self._poked or self._later or self._held or self._done or self._back or self._more
         return self._local.idle and not waits and not self._calling
 
-    @property
-    def away(self) -> bool:
-        """Whether Redis could not be had at the last try."""
-        return self._away
+    def count(self) -> int | None:
+        """How many processes do the work, as of a few seconds ago; None while nobody can tell."""
+        return self._workers
 
     def poke(self, key: Key, after: float = 0) -> None:
         if self._away or self._closing:
@@ -167,13 +170,13 @@ class RedisWork:
         return bool(self._poked or self._later or self._done or self._back or self._member)
 
     def _next_call(self) -> _Call:
-        mode = ""
+        mode, room = "", self._local.room if self._takes else 0
         if not self._works or self._closing:
-            mode = "leave" if self._member else ""
+            mode, room = "leave" if self._member else "", -1
         elif self._now() >= self._resync_at:
             mode = "resync"
         later = dict(islice(self._later.items(), MOST))
-        call = _Call(list(islice(self._poked, MOST)), later, list(self._done), self._back, mode)
+        call = _Call(room, list(islice(self._poked, MOST)), later, list(self._done), self._back, mode)
         for key in call.poked:
             del self._poked[key]
         for key in later:
@@ -182,7 +185,6 @@ class RedisWork:
         return call
 
     def _arguments(self, call: _Call) -> list[str | int]:
-        room = -1 if call.mode == "leave" or not self._works else self._local.room if self._takes else 0
         held = [_member(key) for key in self._held.values()] if call.mode == "resync" else []
         now = self._now()
         later: list[str | int] = []
@@ -195,20 +197,20 @@ class RedisWork:
             [_member(key) for key in call.back],
             held,
         ]
-        head = [self._me, room, self._local.bulk_room if room > 0 else 0, int(LEASE * 1000), call.mode]
+        head: list[str | int] = [self._me, call.room, self._local.bulk_room, int(LEASE * 1000), call.mode]
         return [*head, *(len(found) for found in lists), *(word for found in lists for word in found)]
 
     def _heard(self, call: _Call, answer: Any) -> None:
-        taken, known, due, self.workers, more = answer
+        taken, known, due, self._workers, more = answer
         if self._away:
             self._away = False
             logger.info("Redis is back: work is shared again")
-        self._member = self._works and call.mode != "leave"
+        self._member = call.room >= 0
         if call.mode == "leave":
             self._held.clear()
         elif call.mode == "resync":
             self._resync_at = self._now() + RESYNC
-        elif self._works and not known:
+        elif self._member and not known:
             self._resync_at = 0.0
             self._rung.set()
         self._more = bool(more) and self._takes
@@ -227,7 +229,7 @@ class RedisWork:
             why = f"{type(error).__name__} at {PurePath(place.filename).name}:{place.lineno}"
             logger.warning("Redis is away ({}): this process goes on by its own hints", why)
         self._away, self._more, self._resync_at = True, False, 0.0
-        self.workers = self._next_due = None
+        self._workers = self._next_due = None
         poked, later = [*call.poked, *self._poked], call.later | self._later
         self._poked, self._later = {}, {}
         for key in poked:
@@ -237,7 +239,8 @@ class RedisWork:
 
     async def _pause(self) -> None:
         """Until there is something to say, or to ask."""
-        if self._closing or (self._rung.is_set() and not self._away):
+        more = self._rung.is_set() or self._poked or self._later
+        if self._closing or (more and not self._away):
             return
         self._rung.clear()
         now = self._now()
@@ -252,11 +255,13 @@ class RedisWork:
 
     async def _listen(self) -> None:
         """Sleep until a token wakes us."""
-        keys = [self._prefix + "wake:r", *([self._prefix + "wake:b"] if self._local.bulk_room else [])]
+        replies, bulk = self._prefix + "wake:r", self._prefix + "wake:b"
         # That Redis is away, the next call finds out.
         with contextlib.suppress(*AWAY):
-            if await self._redis.blpop(keys, timeout=LOOK):
-                self._rung.set()
+            while self._takes and not self._rung.is_set():
+                keys = [replies, bulk] if self._local.bulk_room else [replies]
+                if await self._redis.blpop(keys, timeout=LISTEN):
+                    self._rung.set()
 
     def _ended(self, slot: Slot) -> None:
         if self._held.pop(slot, None) is not None:

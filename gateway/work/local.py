@@ -154,6 +154,10 @@ class LocalWork:
             await handler(key)
         except Exception as error:
             self._failed(key, error)
+        except asyncio.CancelledError:
+            # Broken off: there is still work.
+            self._again.setdefault(slot, {})[key] = None
+            raise
         finally:
             del self._running[slot]
             self._bulk_running -= key.bulk

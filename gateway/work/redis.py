@@ -12,7 +12,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-__all__ = ["AWAY", "PREFIX", "Redis", "RedisError", "connect"]
+from gateway.model.ports import Finding
+
+__all__ = ["AWAY", "PREFIX", "Redis", "RedisError", "check", "connect"]
 
 PREFIX: Final = "parley:"
 """Every key of ours begins with it, so that a Redis may be shared."""
@@ -34,4 +36,28 @@ def connect(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),
         client_name="parley",
     )
-    return Redis(connection_pool=pool)
+    # It owns the pool then: closing it closes the pool's connections.
+    return Redis.from_pool(pool)
+
+
+OLDEST: Final = (6, 2)
+
+
+async def check(url: str) -> Finding:
+    """Whether the Redis at an address can be used: it is there, new enough, and keeps what we write."""
+    redis = connect(url)
+    try:
+        about = await redis.info("server") | await redis.info("memory")
+    except AWAY as error:
+        text = f"can't be used ({type(error).__name__})"
+        return Finding("redis", False, text, "Check the address, and that the server runs.")
+    finally:
+        await redis.aclose()
+    version = str(about["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        return Finding("redis", False, f"{version} is too old", "6.2 or newer is needed.")
+    policy = about.get("maxmemory_policy", "noeviction")
+    if about.get("maxmemory") and policy != "noeviction":
+        fix = "Set maxmemory-policy to noeviction, or give Parley a Redis of its own."
+        return Finding("redis", None, f"{version} may evict our keys (maxmemory-policy {policy})", fix)
+    return Finding("redis", True, version)

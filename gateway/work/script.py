@@ -5,8 +5,8 @@ Keys, all under the prefix: `ready:<class>:<tenant>` what may begin, oldest firs
 each until its lease ends; `wake:<class>` a token for one sleeping worker; `number` puts things in order. A class is `r`
 (replies) or `b` (bulk), a slot `<tenant>/<conversation>`, a member a class and a slot.
 
-Arguments: the process; how many keys it has room for (-1: it does not work); how many of them may be bulk; its lease, ms; the mode
-(``, `resync`: what it lists is all that it holds, `leave`: it holds nothing any more); the lengths of five lists, and these:
+Arguments: the process; how many keys it has room for (-1: it does not work); how many of them may be bulk; its lease, ms; the
+mode (``, `resync`: what it lists is all that it holds, `leave`: it holds nothing any more); the lengths of five lists, and these:
 members poked, members and ms from now in turn, slots done, members given back, members held.
 
 Answer: the members taken; whether the process was known; ms until the next one is due, or -1; how many processes work;

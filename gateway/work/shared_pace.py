@@ -27,6 +27,7 @@ TRIES: Final = 3
 # Times are Redis's own, so that processes whose clocks differ agree. A bucket's key holds when it is full again, a pause's
 # until when; both end by themselves when they mean nothing any more.
 ASK: Final = """
+if redis.replicate_commands then redis.replicate_commands() end  -- before Redis 7: TIME, and then writes
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'forgotten'} end
 local now = tonumber(ARGV[1])
 if not now then
@@ -57,6 +58,7 @@ return {'0', tostring(full[1]), '0', tostring(full[2]), '0'}
 """
 
 RAISE: Final = """
+if redis.replicate_commands then redis.replicate_commands() end
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')

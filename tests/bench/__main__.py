@@ -4,13 +4,17 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import channels, exchange, receive, sockets, start, tenants
+from tests.bench import channels, delivery, exchange, receive, sockets, start, tenants, work
 
 ALL = {
     "receive": (receive.run, "webhooks a second through the whole receive path, against a bare handler"),
     "exchange": (exchange.run, "a message in, a reply out: round trips, processor time, latency, throughput"),
     "tenants": (tenants.run, "the same with 10 and with 5,000 tenants; memory a tenant"),
     "channels": (channels.run, "reading a body on each channel; memory of a thousand accounts of each kind"),
+    "limits": (delivery.limits, "one hit of a rate limit, in one process and on Redis"),
+    "sweeper": (delivery.sweeper, "one look for what is due, with a short and with a long history"),
+    "fairness": (delivery.fairness, "a tenant's replies while another has a campaign queued"),
+    "work": (work.run, "the same over Redis, with one and with two workers; the shared queue alone"),
     "sockets": (sockets.run, "memory of an idle widget connection"),
     "start": (start.run, "seconds until ready, memory at rest"),
 }

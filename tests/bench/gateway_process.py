@@ -16,7 +16,7 @@ import numpy.typing as npt
 from aiohttp import web
 from pymongo.monitoring import CommandStartedEvent, CommandSucceededEvent
 
-from gateway.bootstrap import build, listening, open_store, working
+from gateway.bootstrap import build, listening, looking, open_store, working
 from gateway.commands.serve import stopping
 from gateway.model.clock import system_clock
 from gateway.model.ports import Answer, Question
@@ -101,7 +101,9 @@ async def main() -> None:
 
             gateway.app.router.add_get("/_trips", counted)
             # IDLE: receive only. The receive path is measured alone, and answers would compete for its database.
-            at_work = nullcontext() if os.environ.get("IDLE") else working(gateway)
+            # LOOKS: as `web` does beside a `worker`, over REDIS_URL.
+            beside = looking if os.environ.get("LOOKS") else working
+            at_work = nullcontext() if os.environ.get("IDLE") else beside(gateway)
             async with at_work, listening(gateway.app, "127.0.0.1", settings.port) as port:
                 print(f"READY http://127.0.0.1:{port}", flush=True)
                 await stopping().wait()

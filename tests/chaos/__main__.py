@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import shlex
 import shutil
 import sys
@@ -22,6 +23,8 @@ EVERY = 10.0
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     kinds = _kinds(options.faults)
+    # A stand-in's caller that is killed in the middle of a request is what this is about.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     outcomes: list[Outcome] = []
     for seed in range(options.seed, options.seed + options.seeds):
         wish = Wish(
@@ -128,6 +131,9 @@ def _left(outcomes: Sequence[Outcome]) -> None:
             reasons[why] = reasons.get(why, 0) + count
     for why, count in sorted(reasons.items()):
         print(f"  {count} answers ended as {why}")
+    errors = [e for o in outcomes for e in o.errors]
+    for error in errors[:5]:
+        print(f"  logged: {error[:200]}")
 
 
 def _command(wish: Wish) -> str:

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.model.message import Status
-from tests.chaos.history import Doc, Finding, History, Said, Taken, Verdict
+from tests.chaos.history import LATE, Doc, Finding, History, Said, Taken, Verdict
 
 GRACE = 1.0
 """Seconds after a 429 in which what was on its way already may still arrive."""
 
 SLACK = 0.1
 """Seconds by which two clocks' readings of one moment may differ."""
+
+START = 40.0
+"""Seconds after the database has come back in which a start that did not find it may still end."""
 
 ANSWERS = frozenset({0, 200, 429, 503})
 """What a provider may be answered: taken, try again, or nothing at all."""
@@ -40,6 +43,7 @@ def audit(history: History) -> Verdict:
         *_stuck(history),
         *_early(history),
         *_answered(history),
+        *_ended(history),
     ]
     return Verdict(tuple(found), _counts(history, record), _left(record))
 
@@ -61,9 +65,11 @@ def text_of(doc: Doc) -> str:
 
 
 def _stored(history: History, record: _Record) -> Iterator[Finding]:
-    """What was acknowledged is there."""
+    """Everything was taken in the end, and what was acknowledged is there."""
     for said in history.said:
-        if said.acknowledged and said.text not in record.incoming:
+        if not said.acknowledged:
+            yield Finding("not taken", f"{said.text!r} was never acknowledged")
+        elif said.text not in record.incoming:
             yield Finding("not stored", f"{said.text!r} was acknowledged and is not in the database")
 
 
@@ -163,7 +169,8 @@ def _early(history: History) -> Iterator[Finding]:
             same = asked.account == refused.account
             knew = asked.who == refused.who or (history.shared and not near)
             if same and knew and refused.at + GRACE < asked.at < refused.until - SLACK and not stalled:
-                text = f"{asked.who} sent on {asked.account} {refused.until - asked.at:.1f} s before its time"
+                after, early = asked.at - refused.at, refused.until - asked.at
+                text = f"{asked.who} sent on {asked.account} {after:.1f} s after {refused.who}'s 429, {early:.1f} s early"
                 yield Finding("early", text)
 
 
@@ -176,6 +183,18 @@ def _answered(history: History) -> Iterator[Finding]:
         inside = any(w.began + SLACK < answer.began and answer.ended < w.ended - SLACK for w in away)
         if inside and answer.status == 200:
             yield Finding("false ack", f"a webhook was taken while the database was away ({answer.what})")
+
+
+def _ended(history: History) -> Iterator[Finding]:
+    """A process ends when it is killed or told to; and one that starts may give up while there is no database."""
+    for ended in history.ended:
+        away = (w.began < ended.at < w.ended + START for w in history.away if w.what.startswith("database"))
+        if ended.code == LATE:
+            yield Finding(
+                "died", f"{ended.who} did not end within 30 s of SIGTERM; its log says where it stood"
+            )
+        elif ended.code not in (0, -9) and not any(away):
+            yield Finding("died", f"{ended.who} ended by itself with {ended.code}; its log says why")
 
 
 def _counts(history: History, record: _Record) -> dict[str, int]:

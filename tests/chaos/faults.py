@@ -27,7 +27,7 @@ HELP: Final = {
     "stop": "SIGSTOP of one for 1-20 s, now and then for longer than a claim lasts",
     "terminate": "SIGTERM to each in turn: a rolling restart",
     "redis-flush": "FLUSHALL",
-    "redis-restart": "Redis ends and comes back empty",
+    "redis-restart": "Redis is killed and comes back empty, at once or after up to 4 s",
     "redis-stop": "SIGSTOP of Redis for 1-8 s",
     "database-stop": "SIGSTOP of the database for 2-12 s, now and then 10-30 s",
     "database-kill": "kill -9 of the database, which starts again",
@@ -122,43 +122,43 @@ class Faults:
     async def _still_process(self, chance: random.Random) -> None:
         victim, long = self._one(chance), chance.random() < 0.08
         seconds = self._lease + 15 if long else chance.uniform(1, 20)
-        async with self._stack.still(victim.name, victim.signal):
+        async with self._stack.still(victim.name, victim.stop, victim.go_on):
             await self._pause(seconds * self._brief)
 
     async def _rolling(self, chance: random.Random) -> None:
         for gateway in self._stack.gateways:
-            gateway.signal(signal.SIGTERM)
-            await gateway.ended()
+            await gateway.end()
             await gateway.ready(self._http)
+            if self._stop.is_set():
+                return
 
     # Stores
 
     async def _flush(self, _: random.Random) -> None:
         assert self._stack.redis is not None
         began = time.monotonic()
-        await _flushall(self._stack.redis.port)
+        self._stack.redis.flush()
         self._stack.away.append(Window("redis", began, time.monotonic()))
 
-    async def _restart_redis(self, _: random.Random) -> None:
+    async def _restart_redis(self, chance: random.Random) -> None:
         redis = self._stack.redis
         assert redis is not None
-        began, started = time.monotonic(), redis.started
-        redis.signal(signal.SIGTERM)
-        await redis.ended()
-        while redis.started == started:
-            await asyncio.sleep(0.05)
+        began = time.monotonic()
+        redis.kill()
+        await self._pause(chance.uniform(0, 4) * self._brief)
+        redis.start()
         self._stack.away.append(Window("redis", began, time.monotonic() + 1))
 
     async def _still_redis(self, chance: random.Random) -> None:
         redis = self._stack.redis
         assert redis is not None
-        async with self._stack.still("redis", redis.signal):
+        async with self._stack.still("redis", redis.pause, redis.go_on):
             await self._pause(chance.uniform(1, 8) * self._brief)
 
     async def _still_database(self, chance: random.Random) -> None:
-        long = chance.random() < 0.2
+        long, database = chance.random() < 0.2, self._stack.database
         seconds = chance.uniform(10, 30) if long else chance.uniform(2, 12)
-        async with self._stack.still("database", self._stack.database.signal):
+        async with self._stack.still("database", database.stop, database.go_on):
             await self._pause(seconds * self._brief)
 
     async def _kill_database(self, _: random.Random) -> None:
@@ -190,12 +190,3 @@ def _rounds(kinds: Sequence[str], chance: random.Random) -> Iterator[str]:
     """Every kind once a round, each round in another order, for ever; nothing of no kinds."""
     while kinds:
         yield from chance.sample(list(kinds), len(kinds))
-
-
-async def _flushall(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"FLUSHALL\r\n")
-    await writer.drain()
-    async with asyncio.timeout(10):
-        await reader.readline()
-    writer.close()

@@ -79,6 +79,19 @@ class Refused:
     until: float
 
 
+LATE = 124
+"""In place of an exit code: it did not end within 30 seconds of SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process of ours that ended, and its exit code (negative: by that signal)."""
+
+    who: str
+    at: float
+    code: int
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     said: Sequence[Said] = ()
@@ -89,6 +102,7 @@ class History:
     away: Sequence[Window] = ()
     asked: Sequence[Asked] = ()
     refused: Sequence[Refused] = ()
+    ended: Sequence[Ended] = ()
     shared: bool = True
     """Whether the processes share their lanes (a Redis was there)."""
 

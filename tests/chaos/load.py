@@ -7,10 +7,10 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -30,8 +30,8 @@ from tests.providers.graph_webhooks import (
 PATIENCE = 8.0
 """Seconds that a provider waits for an answer."""
 
-REPEATED, AGAIN_LATER, TOGETHER, RECEIPTS = 0.1, 0.05, 0.1, 0.4
-"""Shares: brought several times at once; once more some seconds later; in one body with others'; with receipts."""
+SHARES: Final[Mapping[str, float]] = {"at once": 0.1, "again": 0.05, "together": 0.1, "receipts": 0.4}
+"""Of webhooks: brought several times at once; once more some seconds later; in one body with others'; with receipts."""
 
 LATER = 15.0
 BAG, BAG_SECONDS = 4, 0.2
@@ -41,13 +41,18 @@ STATES = ("sent", "delivered", "read")
 class Provider:
     """Brings bodies to any of the web processes until one takes them."""
 
-    def __init__(self, http: aiohttp.ClientSession, urls: Sequence[str], seed: int) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, urls: Sequence[str], seed: int, later: float = LATER
+    ) -> None:
+        """`later`: seconds within which a body that comes once more does."""
         self.answered: list[Answered] = []
         self.told: list[Told] = []
         self.later: set[asyncio.Task[None]] = set()
         self.chance = random.Random(seed)
         self._http = http
         self._urls = urls
+        self._later = later
+        self.share = SHARES
 
     async def bring(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Until it is taken."""
@@ -66,19 +71,22 @@ class Provider:
 
     async def several(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Some bodies up to four times at once: taken when the first copy is. Some come again later."""
-        repeated = self.chance.random() < REPEATED
+        repeated = self.chance.random() < self.share["at once"]
         copies = self.chance.choice((2, 3, 4)) if repeated else 1
-        brought = [self.soon(self.bring(path, body, headers)) for _ in range(copies)]
-        if self.chance.random() < AGAIN_LATER:
-            self.soon(self._after(self.chance.uniform(0.5, LATER), path, body, headers))
+        brought = [self._begun(self.bring(path, body, headers)) for _ in range(copies)]
+        if self.chance.random() < self.share["again"]:
+            self.soon(self._after(self.chance.uniform(0.5, self._later), path, body, headers))
         await asyncio.wait(brought, return_when=asyncio.FIRST_COMPLETED)
 
     async def _after(self, seconds: float, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         await asyncio.sleep(seconds)
         await self.bring(path, body, headers)
 
-    def soon(self, work: Any) -> "asyncio.Task[None]":
-        task: asyncio.Task[None] = asyncio.create_task(work)
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        _ = self._begun(work)
+
+    def _begun(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
         self.later.add(task)
         task.add_done_callback(self.later.discard)
         return task
@@ -89,7 +97,7 @@ class Provider:
 
     def receipts(self, channel: str, request: Recorded) -> None:
         """What WhatsApp tells of a message that it took: in any order, twice, late, or nothing; with our id or without."""
-        if self.chance.random() > RECEIPTS:
+        if self.chance.random() >= self.share["receipts"]:
             return
         states = [s for s in STATES for _ in range(self.chance.choice((0, 1, 1, 2)))]
         self.chance.shuffle(states)
@@ -135,11 +143,12 @@ class Customers:
 
     async def talk(self, customer: Customer, among: int) -> None:
         """All that a customer says, at a pace at which `among` of them keep to the rate."""
-        chance = random.Random(customer.seed)
-        await asyncio.sleep(chance.uniform(0, among / self._rate()))
+        chance, began = random.Random(customer.seed), time.monotonic()
         for place in range(customer.count):
+            # By the clock, not by the last answer: whoever was held up catches up.
+            due = began + (place + chance.random()) * among / self._rate()
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
             await self.say(customer, place, age(chance), chance)
-            await asyncio.sleep(min(20.0, chance.expovariate(self._rate() / among)))
 
     async def say(self, customer: Customer, place: int, late: timedelta, chance: random.Random) -> None:
         said = Said(f"{customer.name} says {place}", customer.name, place, False, late > timedelta(hours=23))
@@ -149,7 +158,7 @@ class Customers:
             await self._telegram(customer, said.text, place, at)
         else:
             message = text_message(customer.address, said.text, f"wamid.{customer.name}.{place}", at)
-            together = chance.random() < TOGETHER
+            together = chance.random() < self._provider.share["together"]
             await (self._together if together else self._alone)(customer, message)
         self.said[said.text] = replace(said, acknowledged=True)
 

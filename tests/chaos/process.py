@@ -4,6 +4,7 @@ what it is asked, so that every answer can be told from every other.
 CHAOS_LEASE (seconds) makes claims of a dead process run out sooner, for the short form; nothing else differs.
 """
 
+import asyncio
 import ctypes
 import functools
 import os
@@ -45,8 +46,16 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(parent_death, signal.SIGKILL)
 
 
+def tell_where(*_: object) -> None:
+    """On SIGUSR1: what every task waits for, to the log."""
+    for task in asyncio.all_tasks():
+        print(task.get_name(), flush=True)
+        task.print_stack(limit=6)
+
+
 if __name__ == "__main__":
     die_with_parent()
+    signal.signal(signal.SIGUSR1, tell_where)
     setattr(serve, "build", functools.partial(build, brain=Repeats(), embedder=NoEmbedder()))  # noqa: B010
     if lease := os.environ.get("CHAOS_LEASE"):
         setattr(gateway.deliver, "LEASE", timedelta(seconds=float(lease)))  # noqa: B010

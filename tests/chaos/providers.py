@@ -15,6 +15,7 @@ from tests.chaos.history import Asked, Refused, Taken
 from tests.providers import bot_api, graph
 
 WHO: ContextVar[str] = ContextVar("WHO")
+ARRIVED: ContextVar[float] = ContextVar("ARRIVED")
 
 
 @dataclass
@@ -48,13 +49,14 @@ class WatchedGraph(graph.GraphStandIn):
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         WHO.set(self._watch.who(request))
+        ARRIVED.set(time.monotonic())
         return await super()._serve(request)
 
     def _keep(self, seen: graph.Recorded) -> None:
         super()._keep(seen)
         if seen.body.get("status") == "read":
             return
-        self._watch.asked.append(Asked(WHO.get(), seen.phone, seen.at))
+        self._watch.asked.append(Asked(WHO.get(), seen.phone, ARRIVED.get()))
 
     def _message(
         self, request: web.BaseRequest, raw: bytes, phone: str, token: str, fault: graph.Fault | None

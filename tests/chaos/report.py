@@ -10,7 +10,7 @@ from tests.chaos.run import Outcome
 SHOWN = 5
 COLUMNS = (
     "seed", "sent", "acknowledged", "answered", "lost", "doubled", "flagged", "out of order", "went back", "unknown",
-    "given up", "stuck", "other", "seconds", "faults",
+    "given up", "stuck", "other", "errors", "seconds", "faults",
 )  # fmt: skip
 _KEPT = (
     "_id", "channel", "conversation", "direction", "seq", "at", "status", "todo", "due", "attempts", "run", "times",
@@ -20,13 +20,13 @@ _KEPT = (
 
 def row(outcome: Outcome) -> dict[str, int]:
     verdict, counts = outcome.verdict, outcome.verdict.counts
-    known = ("lost", "not stored", "doubled", "out of order", "went back", "stuck")
+    known = ("lost", "not stored", "not taken", "doubled", "out of order", "went back", "stuck")
     return {
         "seed": outcome.wish.seed,
         "sent": counts["sent"],
         "acknowledged": counts["acknowledged"],
         "answered": counts["answered"],
-        "lost": verdict.of("lost", "not stored"),
+        "lost": verdict.of("lost", "not stored", "not taken"),
         "doubled": verdict.of("doubled"),
         "flagged": counts["flagged"],
         "out of order": verdict.of("out of order"),
@@ -35,6 +35,7 @@ def row(outcome: Outcome) -> dict[str, int]:
         "given up": sum(n for why, n in verdict.left.items() if why.startswith("dead")),
         "stuck": verdict.of("stuck"),
         "other": sum(f.kind not in known for f in verdict.findings),
+        "errors": len(outcome.errors),
         "seconds": round(outcome.seconds),
         "faults": sum(outcome.faults.values()),
     }

@@ -3,7 +3,7 @@ came of it is gathered for the audit."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from gateway.store.database import connect, database
 from tests.chaos.audit import audit
 from tests.chaos.faults import Faults
 from tests.chaos.history import Doc, History, Verdict
-from tests.chaos.load import PATIENCE, Customers, Provider
+from tests.chaos.load import LATER, PATIENCE, Customers, Provider
 from tests.chaos.providers import Providers, Watch, WatchedBots, WatchedGraph
 from tests.chaos.stack import Stack, stack
 from tests.chaos.visitor import Visitor
@@ -27,14 +27,18 @@ from tests.chaos.world import Customer, bot_token, customers, number, settle_in
 WARM = 40
 """Messages that measure what the machine sustains before the run."""
 
-SHARE, LEAST, MOST = 0.6, 4.0, 60.0
+SHARE, LEAST, MOST = 0.8, 4.0, 60.0
 """Of what was measured, so much is asked for, between these rates a second: faults take their part."""
 
 AFTER_LEASE = 90.0
 """Seconds beyond a claim's lease in which everything must be done once the faults have ended."""
 
+PATIENT = 90.0
+"""Seconds that the load may take besides four times what its rate says."""
+
 KEY = "a-chaos-key-of-thirty-two-characters-1"
 
+NOTHING: Mapping[str, str] = {}
 Say = Callable[[str], None]
 
 
@@ -64,10 +68,12 @@ class Outcome:
     rate: float
     faults: dict[str, int] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    """What our processes logged as errors."""
 
 
 @dataclass
-class _Run:
+class Running:
     wish: Wish
     stack: Stack
     providers: Providers
@@ -81,7 +87,7 @@ class _Run:
 
 async def run(wish: Wish, folder: Path, say: Say) -> Outcome:
     began = time.monotonic()
-    async with _ready(wish, folder) as it:
+    async with ready(wish, folder) as it:
         await _measure(it, say)
         faults = Faults(it.stack, it.providers, it.http, wish.seed, wish.faults, wish.claim, wish.brief)
         mayhem = asyncio.create_task(faults.run())
@@ -91,19 +97,21 @@ async def run(wish: Wish, folder: Path, say: Say) -> Outcome:
             faults.stop()
             await mayhem
         say("the faults have ended; what is left is done")
-        await _settled(it, say)
-        history = await _gathered(it)
+        await settled(it, say)
+        history = await gathered(it)
     verdict = audit(history)
     seconds = time.monotonic() - began
-    return Outcome(wish, verdict, history, seconds, it.rate, dict(faults.done), tuple(faults.log))
+    return Outcome(
+        wish, verdict, history, seconds, it.rate, dict(faults.done), tuple(faults.log), _errors(folder)
+    )
 
 
 @asynccontextmanager
-async def _ready(wish: Wish, folder: Path) -> AsyncIterator[_Run]:
-    """Everything started and serving."""
+async def ready(wish: Wish, folder: Path, more: Mapping[str, str] = NOTHING) -> AsyncIterator[Running]:
+    """Everything started and serving. `more` is added to the environment of our processes."""
     gateways: dict[int, Callable[[], str]] = {}
     watch = Watch(lambda port: gateways[port]() if port in gateways else "", [], [])
-    held: list[_Run] = []
+    held: list[Running] = []
 
     def accepted(request: Any) -> None:
         held[0].provider.receipts(f"wa{int(request.phone) - int(number(0))}", request)
@@ -111,7 +119,7 @@ async def _ready(wish: Wish, folder: Path) -> AsyncIterator[_Run]:
     async with WatchedGraph(watch, accepted) as whatsapp, WatchedBots(watch) as telegram:
         for tenant in range(2):
             telegram.add_bot(bot_token(tenant), f"bot{tenant}_bot")
-        own = [await _environment(wish, whatsapp, telegram) for _ in range(wish.processes)]
+        own = [await _environment(wish, whatsapp, telegram) | dict(more) for _ in range(wish.processes)]
         async with (
             stack(folder, wish.processes, own, wish.redis) as found,
             aiohttp.ClientSession(
@@ -126,8 +134,8 @@ async def _ready(wish: Wish, folder: Path) -> AsyncIterator[_Run]:
             for gateway in found.gateways:
                 gateway.open()
             await asyncio.gather(*(g.ready(http) for g in found.gateways))
-            provider = Provider(http, [w.url for w in found.webs], wish.seed)
-            it = _Run(
+            provider = Provider(http, [w.url for w in found.webs], wish.seed, 4.0 if wish.brief else LATER)
+            it = Running(
                 wish,
                 found,
                 Providers(whatsapp, telegram),
@@ -141,7 +149,7 @@ async def _ready(wish: Wish, folder: Path) -> AsyncIterator[_Run]:
 
 
 async def _environment(wish: Wish, whatsapp: WatchedGraph, telegram: WatchedBots) -> dict[str, str]:
-    own = {
+    own: dict[str, str] = {
         "WHATSAPP_API_URL": await whatsapp.another(),
         "TELEGRAM_API_URL": await telegram.another(),
         "SECRET_KEYS": KEY,
@@ -157,7 +165,7 @@ async def _filled(found: Stack, folder: Path) -> None:
         await settle_in(store)
 
 
-async def _measure(it: _Run, say: Say) -> None:
+async def _measure(it: Running, say: Say) -> None:
     """How many exchanges a second this machine does now: some customers write once, all at the same moment."""
     began = time.monotonic()
     warm = [
@@ -166,7 +174,7 @@ async def _measure(it: _Run, say: Say) -> None:
     it.rate = 1e6
     await asyncio.gather(*(it.said.talk(c, 1) for c in warm))
     async with asyncio.timeout(120):
-        while not set(it.said.said) <= {t.text for t in _taken(it)}:
+        while not set(it.said.said) <= {t.text for t in taken(it)}:
             await asyncio.sleep(0.02)
     measured = WARM / (time.monotonic() - began)
     it.rate = max(LEAST, min(MOST, SHARE * measured))
@@ -177,11 +185,11 @@ def _some() -> list[Customer]:
     return [c for c in customers(0, WARM * 40) if c.kind == "whatsapp"][:WARM]
 
 
-def _taken(it: _Run) -> list[Any]:
+def taken(it: Running) -> list[Any]:
     return [*it.providers.whatsapp.taken(), *it.providers.telegram.taken()]
 
 
-async def _talks(it: _Run, faults: Faults, say: Say) -> None:
+async def _talks(it: Running, faults: Faults, say: Say) -> None:
     """Until everybody has said everything and was acknowledged."""
     everybody = customers(it.wish.seed, it.wish.messages)
     among = len(everybody)
@@ -189,15 +197,18 @@ async def _talks(it: _Run, faults: Faults, say: Say) -> None:
     it.visitors = [Visitor(it.http, urls, c, lambda: it.rate, among) for c in everybody if c.kind == "web"]
     talks = [asyncio.create_task(it.said.talk(c, among)) for c in everybody if c.kind != "web"]
     talks += [asyncio.create_task(v.talk()) for v in it.visitors]
-    whole = asyncio.gather(*talks)
-    while not whole.done():
-        await asyncio.wait([whole], timeout=1.0)
+    deadline = time.monotonic() + PATIENT + 4 * it.wish.messages / it.rate
+    left = set(talks)
+    while left and time.monotonic() < deadline:
+        _, left = await asyncio.wait(left, timeout=1.0)
         told = it.said.acknowledged + sum(s.acknowledged for v in it.visitors for s in v.said.values())
         say(f"{told}/{it.wish.messages + WARM} acknowledged, {sum(faults.done.values())} faults")
-    await whole
+    for talk in left:  # the audit says what nobody took
+        talk.cancel()
+    await asyncio.gather(*talks, return_exceptions=bool(left))
 
 
-async def _settled(it: _Run, say: Say) -> None:
+async def settled(it: Running, say: Say) -> None:
     """Until nothing is left to do, or for as long as it may take at most."""
     await asyncio.gather(*(g.ready(it.http) for g in it.stack.gateways))
     await it.provider.done()
@@ -216,7 +227,7 @@ async def _settled(it: _Run, say: Say) -> None:
         await client.close()
 
 
-async def _gathered(it: _Run) -> History:
+async def gathered(it: Running) -> History:
     shown = [t for v in it.visitors for t in await v.look()]
     client = connect(it.stack.database.uri)
     try:
@@ -227,11 +238,19 @@ async def _gathered(it: _Run) -> History:
     return History(
         said=said,
         docs=docs,
-        taken=[*_taken(it), *shown],
+        taken=[*taken(it), *shown],
         told=it.provider.told,
         answered=it.provider.answered,
         away=it.stack.away,
         asked=it.watch.asked,
         refused=it.watch.refused,
+        ended=[e for g in it.stack.gateways for e in g.ends],
         shared=it.wish.redis,
     )
+
+
+def _errors(folder: Path) -> tuple[str, ...]:
+    lines = (
+        line for log in sorted(folder.glob("*.log")) for line in log.read_text(errors="replace").splitlines()
+    )
+    return tuple(line for line in lines if " ERROR " in line)

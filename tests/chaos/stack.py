@@ -16,10 +16,10 @@ import aiohttp
 
 from gateway.store.embedded import embedded
 from tests.bench.rig import ROOT
-from tests.chaos.history import Window
-from tests.core.test_crash import free_port
+from tests.chaos.history import LATE, Ended, Window
+from tests.redis_server import RedisServer, free_port
 
-START_SECONDS = 60.0
+START_SECONDS, END_SECONDS = 60.0, 30.0
 
 
 class Supervised:
@@ -28,6 +28,7 @@ class Supervised:
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.started = 0
+        self.ends: list[Ended] = []
         self._command = command
         self._environment = {**os.environ, **environment}
         self._log = log
@@ -51,10 +52,30 @@ class Supervised:
             return True
         return False
 
+    def stop(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.signal(signal.SIGCONT)
+
     async def ended(self) -> None:
         """Until the process that runs now has ended."""
         if self._process is not None:
             await self._process.wait()
+
+    async def end(self) -> None:
+        """SIGTERM. One that has not ended in time says where it stands, is killed, and is noted."""
+        process = self._process
+        if process is None or not self.signal(signal.SIGTERM):
+            return
+        try:
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        except TimeoutError:
+            self.ends.append(Ended(self.name, time.monotonic(), LATE))
+            self.signal(signal.SIGUSR1)
+            await asyncio.sleep(1)
+            self.signal(signal.SIGKILL)
+            await process.wait()
 
     async def close(self) -> None:
         """SIGTERM, and SIGKILL to what does not end by it."""
@@ -62,12 +83,7 @@ class Supervised:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         self.signal(signal.SIGCONT)
-        if self.signal(signal.SIGTERM):
-            try:
-                await asyncio.wait_for(self.ended(), 40)
-            except TimeoutError:
-                self.signal(signal.SIGKILL)
-                await self.ended()
+        await self.end()
 
     async def _keep(self) -> None:
         while True:
@@ -77,7 +93,8 @@ class Supervised:
                     stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 )  # fmt: skip
             self.started += 1
-            await self._process.wait()
+            code = await self._process.wait()
+            self.ends.append(Ended(self.name, time.monotonic(), code))
             await asyncio.sleep(0.1)
 
 
@@ -106,17 +123,6 @@ class Gateway(Supervised):
         return False
 
 
-class RedisServer(Supervised):
-    """A real Redis that keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--appendonly", "no", "--dir", str(folder)]
-        super().__init__("redis", command, {}, folder / "redis.log")
-
-
 class Database:
     """The embedded database; `uri` names it. Killed, its own keeper starts it again."""
 
@@ -130,6 +136,12 @@ class Database:
             os.kill(pid, number)
             return True
         return False
+
+    def stop(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.signal(signal.SIGCONT)
 
 
 class Stack:
@@ -146,16 +158,18 @@ class Stack:
         return [g for g in self.gateways if g.url]
 
     @asynccontextmanager
-    async def still(self, what: str, send: Callable[[signal.Signals], bool]) -> AsyncIterator[None]:
-        """SIGSTOP, and SIGCONT on leaving."""
+    async def still(
+        self, what: str, stop: Callable[[], object], go_on: Callable[[], object]
+    ) -> AsyncIterator[None]:
+        """Stopped, and going on afterwards."""
         began = time.monotonic()
         try:
-            send(signal.SIGSTOP)
+            stop()
             yield
         finally:
             # Noted before it goes on: what is answered afterwards is none of this window.
             self.away.append(Window(what, began, time.monotonic()))
-            send(signal.SIGCONT)
+            go_on()
 
 
 @asynccontextmanager
@@ -166,10 +180,7 @@ async def stack(
     the database first, then opens them."""
     async with contextlib.AsyncExitStack() as held:
         uri = await held.enter_async_context(embedded(folder / "data", lambda _: None))
-        redis = RedisServer(folder) if with_redis else None
-        if redis is not None:
-            redis.open()
-            held.push_async_callback(redis.close)
+        redis = held.enter_context(RedisServer()) if with_redis else None
         shared = {"MONGODB_URI": uri, "DATA_DIR": str(folder / "data"), "LOG_LEVEL": "WARNING"}
         if redis is not None:
             shared["REDIS_URL"] = redis.url

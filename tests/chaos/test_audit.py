@@ -7,7 +7,7 @@ import pytest
 
 from gateway.model.message import Status
 from tests.chaos.audit import audit
-from tests.chaos.history import Answered, Asked, Doc, History, Refused, Said, Taken, Told, Window
+from tests.chaos.history import LATE, Answered, Asked, Doc, Ended, History, Refused, Said, Taken, Told, Window
 
 
 def incoming(number: int, **more: Any) -> Doc:
@@ -41,6 +41,10 @@ STILL = Window("database", 5.0, 15.0)
 REFUSED = Refused("web1", "wa", 10.0, 20.0)
 
 WRONG = {
+    "never acknowledged": (
+        replace(RIGHT, said=[*SAID, Said("ana 3", "ana", 3, False)]),
+        "not taken",
+    ),
     "acknowledged and not there": (replace(RIGHT, docs=without("m_1")), "not stored"),
     "no answer": (replace(RIGHT, docs=without("o_1"), taken=[TAKEN[0], TAKEN[2]]), "lost"),
     "recorded as sent, and nobody has it": (replace(RIGHT, taken=[TAKEN[0], TAKEN[2]]), "lost"),
@@ -80,6 +84,8 @@ WRONG = {
         replace(RIGHT, answered=[Answered(6.0, 7.0, 200)], away=[STILL]),
         "false ack",
     ),
+    "a process that ends by itself": (replace(RIGHT, ended=[Ended("web1", 60.0, 1)], away=[STILL]), "died"),
+    "one that does not end": (replace(RIGHT, ended=[Ended("web1", 60.0, LATE)]), "died"),
     "a fault of ours": (replace(RIGHT, answered=[Answered(1.0, 2.0, 500)]), "answer"),
 }
 
@@ -106,6 +112,8 @@ PASSES = {
     "another process, and no Redis to tell it": replace(
         RIGHT, refused=[REFUSED], asked=[Asked("web2", "wa", 15.0)], away=[Window("redis", 9.0, 12.0)]
     ),
+    "killed, and told to end": replace(RIGHT, ended=[Ended("web1", 6.0, -9), Ended("web1", 7.0, 0)]),
+    "started without a database": replace(RIGHT, ended=[Ended("web1", 16.0, 1)], away=[STILL]),
     "a 503 without a database": replace(RIGHT, answered=[Answered(6.0, 7.0, 503)], away=[STILL]),
     "taken once it was back": replace(RIGHT, answered=[Answered(6.0, 15.5, 200)], away=[STILL]),
 }

@@ -18,8 +18,8 @@ from tests.chaos.world import ORIGIN, Customer
 PATIENCE = 10.0
 """Seconds without an acknowledgement after which the socket is given up."""
 
-LOST = (aiohttp.ClientError, TimeoutError, OSError, TypeError, ValueError, KeyError)
-"""What a socket or a session that ends in the middle raises, in all its forms."""
+LOST = (aiohttp.ClientError, aiohttp.WSMessageTypeError, TimeoutError, OSError)
+"""What a session that is refused and a socket that ends raise."""
 
 
 class Visitor:
@@ -66,6 +66,7 @@ class Visitor:
         url = self._chance.choice(self._urls)
         body = json.dumps({"site": self.customer.channel, "token": self._token, "language": "en"})
         async with self._http.post(f"{url}/widget/session", data=body, headers={"Origin": ORIGIN}) as answer:
+            answer.raise_for_status()
             session = await answer.json()
         self._token = session["token"]
         protocols = ("parley.v1", session["ticket"])
@@ -114,7 +115,7 @@ class Visitor:
         for message in messages:
             if message:
                 self._cursor = max(self._cursor, int(message["seq"]))
-                if message["author"] != "customer":
+                if message["from"] != "visitor":
                     text = str(message["content"].get("text"))
                     self._heard[message["id"]] = (int(message["seq"]), text, time.monotonic())
         return frame

@@ -12,6 +12,7 @@ from gateway.api import Api
 from gateway.api.routes import PREFIX
 from gateway.files import FileLinks
 from gateway.model.conversation import Conversation
+from gateway.presence import Presence
 from tests.conftest import Running, make_tenant
 from tests.core.visitor import Visitor
 from tests.providers.graph_webhooks import text_webhook
@@ -41,11 +42,15 @@ ACCESS = {
     "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
     # A key
     "GET /api/v1/conversations": "key", "GET /api/v1/conversations/{conversation}": "key",
+    "GET /api/v1/conversations/{conversation}/presence": "key",
+    "POST /api/v1/conversations/{conversation}/typing": "key",
     "GET /api/v1/conversations/{conversation}/messages": "key", "PUT /api/v1/conversations/{conversation}/owner": "key",
     "GET /api/v1/leads": "key", "GET /api/v1/channels": "key", "GET /api/v1/documents": "key",
     "POST /api/v1/conversations/{conversation}/messages": "key", "POST /api/v1/files": "key",
     "GET /api/v1/files/{file}": "key", "GET /api/v1/channels/{channel}/events": "key",
-    "GET /api/v1/dead-letters": "key", "POST /api/v1/dead-letters/{message}/retry": "key",
+    "GET /api/v1/dead-letters": "key", "GET /api/v1/dead-letters/{message}": "key",
+    "POST /api/v1/dead-letters/{message}/retry": "key", "POST /api/v1/dead-letters/{message}/discard": "key",
+    "POST /api/v1/dead-letters/{message}/confirm": "key",
 }  # fmt: skip
 """Every route and who may use it. A new route is added here on purpose, or the test fails."""
 
@@ -179,7 +184,7 @@ async def test_what_an_operation_does_not_take_is_refused_by_name(running: Runni
         ("GET", f"{messages}?before=-1", None, "query.before"),
         ("GET", f"{messages}?before={10**30}", None, "query.before"),
         ("GET", f"{messages}?before[$gt]=0", None, "query.before[$gt]"),
-        ("GET", "/dead-letters?limit=1001", None, "query.limit"),
+        ("GET", "/dead-letters?limit=201", None, "query.limit"),
         ("PUT", owner, {"owner": "agent", "tenant": "bolt"}, "body.tenant"),
         ("PUT", owner, {"owner": "agent", "_id": "x"}, "body._id"),
         ("PUT", owner, {"owner": "agent", "\ud800": "x"}, "body"),
@@ -289,6 +294,8 @@ async def test_the_openapi_document_is_valid_and_complete(running: Running) -> N
         "https://parley.example",
         running.gateway.desk,
         links,
+        running.gateway.limits,
+        Presence(running.store, {}, running.gateway.channels.web.hub, None),
     )
     assert len({o.name for o in api.operations}) == len(api.operations)
     async with running.http.get(f"{running.url}/api/docs") as page:

@@ -105,8 +105,9 @@ async def test_a_stop_around_the_commit_answers_each_message_once(
     merging: Running, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """The process stops with the burst's answer written, or committed and the burst not ended; then more is said."""
-    whole = Conversations.save if where == "before" else Messages.finish_turn
-    name = (Conversations, "save") if where == "before" else (Messages, "finish_turn")
+    owner: type = Conversations if where == "before" else Messages
+    name = "save" if where == "before" else "finish_turn"
+    whole = getattr(owner, name)
 
     class Stopped(BaseException):
         pass
@@ -117,10 +118,10 @@ async def test_a_stop_around_the_commit_answers_each_message_once(
     await hear(merging, said(merging, Text("echo one"), "1"))
     [(message, _)] = await hear(merging, said(merging, Text("two"), "2"))
     merging.clock.move(seconds=6)
-    monkeypatch.setattr(*name, stops)
+    monkeypatch.setattr(owner, name, stops)
     with pytest.raises(Stopped):
         await merging.gateway.turns.handle(Key("acme", message.conversation))
-    monkeypatch.setattr(*name, whole)
+    monkeypatch.setattr(owner, name, whole)
     await hear(merging, said(merging, Text("echo three"), "3"))
     merging.clock.move(minutes=2)
     await merging.swept()

@@ -303,7 +303,7 @@ async def test_a_send_that_breaks_unexpectedly_is_given_up_after_three_copies(
     assert (message.status, message.attempts, message.possibly_doubled) == (Status.DEAD, 3, True)
     assert message.failure is not None
     assert message.failure.code == "delivery:unknown"
-    assert [m.id for m in await timed.store.of("acme").messages.dead(10)] == [message.id]
+    assert await dead_ids(timed) == [message.id]
     # And it stands in nobody's way.
     monkeypatch.undo()
     monkeypatch.setattr(WhatsAppAdapter, "mark_read", unmarked)
@@ -344,6 +344,7 @@ async def test_a_provider_that_fails_for_an_hour_costs_no_message_and_no_order(t
     timed.clock.move(seconds=deliver.LONGEST_PAUSE * 1.25)
     for _ in range(3):
         await timed.swept()
+        timed.clock.move(seconds=3)  # one message probes, and the others wait for a moment
     assert [t for t in said(timed) if t != "echo other"] == ["echo 0", "echo 1", "echo 2"]
     assert said(timed).count("echo other") == 1
     assert {m.status for m in await outgoing(timed)} == {Status.SENT}
@@ -361,11 +362,10 @@ async def test_it_is_given_up_after_a_day_and_a_person_may_start_it_anew(timed: 
     dead = await standing(timed, message.id)
     assert (dead.status, dead.failure and dead.failure.code) == (Status.DEAD, "whatsapp:http_500")
     assert timed.clock() - message.at >= timedelta(hours=24)
-    messages = timed.store.of("acme").messages
-    assert await messages.requeue(message.id, Status.DEAD, timed.clock(), True)
-    assert message.id not in [m.id for m in await messages.dead(10)]
+    assert await timed.store.of("acme").dead_letters.retry([dead], timed.clock()) == [dead]
+    assert message.id not in await dead_ids(timed)
     assert (await standing(timed, message.id)).attempts == 0
-    assert not await messages.requeue(message.id, Status.DEAD, timed.clock(), True)
+    assert await timed.store.of("acme").dead_letters.retry([dead], timed.clock()) == []
     timed.graph.always(None)
     await ask(timed, "echo new")
     for _ in range(3):
@@ -385,7 +385,7 @@ async def test_what_is_started_anew_has_all_its_attempts_again(
         await timed.swept()
     [message] = await outgoing(timed)
     assert message.status is Status.DEAD
-    assert await timed.store.of("acme").messages.requeue(message.id, Status.DEAD, timed.clock(), True)
+    assert await timed.store.of("acme").dead_letters.retry([message], timed.clock())
     for _ in range(8):
         timed.clock.move(minutes=2)
         await timed.swept()
@@ -487,6 +487,10 @@ async def test_an_error_of_the_store_never_holds_a_document(
     assert "a secret" not in logged.getvalue().split("as a log shows it")[1].split("raise error")[-1]
 
 
+async def dead_ids(timed: Running) -> list[str]:
+    return [m.id for m in (await timed.store.of("acme").dead_letters.page(None, 10)).messages]
+
+
 # Evidence that comes late -------------------------------------------------------------------------------------
 
 
@@ -507,7 +511,7 @@ async def test_a_template_that_was_given_up_and_arrived_is_no_dead_letter(timed:
     timed.clock.move(minutes=1)
     await timed.swept()
     assert (await standing(timed, template.id)).status is Status.DEAD
-    assert [m.id for m in await messages.dead(10)] == [template.id]
+    assert await dead_ids(timed) == [template.id]
     taken = timed.graph.messages()[-1]
     assert taken.message == template.id
     body = statuses_webhook(
@@ -516,7 +520,7 @@ async def test_a_template_that_was_given_up_and_arrived_is_no_dead_letter(timed:
     assert await timed.post_whatsapp(body) == 200
     found = await standing(timed, template.id)
     assert (found.status, found.provider_id) == (Status.DELIVERED, taken.wamid)
-    assert await messages.dead(10) == []
+    assert await dead_ids(timed) == []
     timed.clock.move(minutes=5)
     await timed.swept()
     assert len(timed.graph.messages()) == 2

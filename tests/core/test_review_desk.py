@@ -59,7 +59,8 @@ async def test_a_made_secret_is_told_in_json_too(
         "signing_secret": None,
     }
     await add_account(
-        Context(running.gateway.settings, running.store, True), argparse.Namespace(tenant="acme", **words)
+        Context(running.gateway.settings, running.store, True),
+        argparse.Namespace(tenant="acme", quiet_seconds=None, **words),
     )
     assert "whsec_" in json.dumps(json.loads(capsys.readouterr().out))
 

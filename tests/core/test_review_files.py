@@ -415,10 +415,14 @@ async def test_telegram_added_twice_keeps_the_first_ones_webhook(running: Runnin
         )
         await make_tenant(running.store, "bolt")
         words = {"kind": "telegram", "name": None, "token": TOKEN, "secret_token": None, "poll": False}
-        await add_account(Context(settings, running.store, True), argparse.Namespace(tenant="acme", **words))
+        await add_account(
+            Context(settings, running.store, True),
+            argparse.Namespace(tenant="acme", quiet_seconds=None, **words),
+        )
         first = bot.webhook
         with pytest.raises(Conflict):
             await add_account(
-                Context(settings, running.store, True), argparse.Namespace(tenant="bolt", **words)
+                Context(settings, running.store, True),
+                argparse.Namespace(tenant="bolt", quiet_seconds=None, **words),
             )
         assert bot.webhook == first

@@ -37,7 +37,6 @@ async def test_what_was_queued_before_stop_does_not_leave_after_it(running: Runn
     deliver._adapters["whatsapp"].send = real  # type: ignore[method-assign]
     for _ in range(8):
         running.clock.move(minutes=10)
-        deliver._pace._paused.clear()  # type: ignore[attr-defined]
         await running.swept()
     assert "echo advert" not in sent(running)
 

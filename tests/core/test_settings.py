@@ -20,6 +20,7 @@ WRONG = {
     "MONGODB_URI": ("localhost:27017", "http://x", "mongodb://"),
     "REDIS_URL": ("localhost", "http://x", "redis://"),
     "SECRET_KEYS": (",", "short", "a" * 40, "changeme", f"{GOOD},short", "development", "secret" * 1),
+    "TRUSTED_PROXIES": ("proxy.example", "10.0.0.0/99"),
     "LOG_LEVEL": ("LOUD",),
     "LOG_FORMAT": ("xml",),
     "SENTRY_DSN": ("x",),

@@ -85,7 +85,7 @@ async def test_only_the_sites_own_origins_get_a_session_or_a_socket(
         assert (code, answer["code"]) == (403, "origin"), origin
         ticket = (await visitor.session())["ticket"]
         assert await stranger.refused(ticket) == 403, origin
-    assert not running.gateway.channels.web.hub._lines
+    assert not running.gateway.channels.web.hub._rooms
 
 
 # The ticket (rows 16, 37, 39) ------------------------------------------------------------------------------

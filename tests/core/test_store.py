@@ -115,7 +115,9 @@ async def lived(running: Running) -> str:
     _, key = await store.access.create_key("acme", "k", running.clock())
     assert await store.access.key(key)
     await store.of("acme").messages.cancel_bot(tab.conversation, Failure("x", "x"))
-    await store.of("acme").messages.dead(10)
+    await store.of("acme").dead_letters.page(None, 10)
+    await store.open_work.dead_letters()
+    await store.of("acme").dead_letters.page(1, 10)
     await store.of("acme").messages.withdraw(["m_none"], "run")
     await store.knowledge.documents("acme")
     await store.knowledge.chunks("acme")
@@ -208,7 +210,8 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     await acme.events.put("ch_wa", ChannelEvent("1", "x", later, "x"), later)
     before_it = await acme.events.latest("ch_wa", 9)
     arguments: Doc = {
-        "messages": [waiting], "now": later, "silent": frozenset(), "quiet": timedelta(), "run": "run", "conversation": conversation_id,
+        "messages": [waiting], "now": later, "silent": frozenset(), "quiet": timedelta(), "run": "run",
+        "conversation": conversation_id,
         "incoming": transcript[0].id, "claim": waiting.id, "lease": later, "message": waiting.id, "at": later,
         "provider_id": "stolen", "due": later, "failure": failure, "unknown": False, "seen": Status.QUEUED,
         "possibly_doubled": True, "status": Status.DEAD, "channel": "ch_wa", "upto": 2**53, "seq": 0, "limit": 100,
@@ -216,13 +219,14 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "receipt": Receipt("x", Status.READ, later, message=waiting.id),
         "before": None, "contact": contact, "lead": lead, "content": Text("stolen"), "part": "p_x", "turn": True,
         "language": "en", "blocked": True, "address": "stolen", "file": file.id, "files": [file.id],
-        "attempts": 0, "error": "x", "generation": file.generation, "number": 0, "data": b"stolen", "until": later,
+        "ends": True, "attempts": 0, "error": "x", "generation": file.generation, "number": 0, "data": b"stolen", "until": later,
         "preview": "stolen", "conversations": [conversation_id], "new": "cv_stolen", "event": ChannelEvent("x", "x", later, "x"),
     }  # fmt: skip
     special: dict[str, Doc] = {
         "withdraw": {"messages": [waiting.id, transcript[-1].id]},
         "seen": {"status": Status.READ},
         "before": {"seq": None},
+        "limited": {"limit": "contact"},
         "finish_turn": {"incoming": [transcript[0].id]},
         "contact": {"contact": conversation.contact},
         "create": {"conversation": conversation},
@@ -241,7 +245,7 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     # channels get there, and nobody reads another tenant's.
     await bolt.events.put("ch_wa", arguments["event"], later)
     assert await acme.events.latest("ch_wa", 9) == before_it
-    for repository in (bolt.messages, bolt.conversations, bolt.files):
+    for repository in (bolt.messages, bolt.conversations, bolt.files, bolt.dead_letters):
         for name in _public(type(repository)):
             method = getattr(repository, name)
             given = {**arguments, **special.get(name, {})}

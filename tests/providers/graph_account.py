@@ -27,6 +27,7 @@ def _number() -> dict[str, Any]:
         "platform_type": "CLOUD_API",
         "account_mode": "LIVE",
         "whatsapp_business_manager_messaging_limit": "TIER_2K",
+        "throughput": {"level": "STANDARD"},
         "health_status": {"can_send_message": "AVAILABLE", "entities": []},
     }
 

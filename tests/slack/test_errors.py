@@ -111,3 +111,21 @@ def test_an_unknown_error_is_tried_once_more() -> None:
 def test_a_missing_permission_is_named() -> None:
     error = send_error(Reply(200, {"ok": False, "error": "missing_scope", "needed": "files:write"}, None))
     assert error.text == "The app lacks the permission files:write: install it again."
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "wait", "scope"),
+    [
+        (429, "ratelimited", 5, "channel"),
+        (200, "rate_limited", None, "recipient"),
+        (429, "rate_limited", 5, "recipient"),
+        *((200, code, None, "channel") for code in ("internal_error", "fatal_error", "service_unavailable")),
+        (200, "message_limit_exceeded", None, "channel"),
+        (200, "external_channel_migrating", None, "recipient"),
+        (200, "streaming_state_conflict", None, "message"),
+        (200, "channel_not_found", None, "message"),
+        (500, "", None, "channel"),
+    ],
+)
+def test_whom_a_refusal_concerns(status: int, code: str, wait: float | None, scope: str) -> None:
+    assert send_error(Reply(status, {"ok": False, "error": code} if code else {}, wait)).scope == scope

@@ -209,3 +209,17 @@ def test_no_pattern_is_hidden_by_an_earlier_one() -> None:
                 found = decision(row.status, part)
                 assert found is not None
                 assert (part, found.name) == (part, row.name)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "group", "scope"),
+    [
+        (429, "Too Many Requests: retry after 9", False, "channel"),
+        (429, "Too Many Requests: retry after 9", True, "recipient"),
+        (500, "Internal Server Error: restart", True, "channel"),
+        (400, "Bad Request: a new thing", True, "message"),
+        (403, "Forbidden: bot was blocked by the user", False, "message"),
+    ],
+)
+def test_whom_a_refusal_concerns(status: int, said: str, group: bool, scope: str) -> None:
+    assert send_error(status, answer(said), None, group).scope == scope

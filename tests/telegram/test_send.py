@@ -297,6 +297,10 @@ async def test_too_many(rig: Rig) -> None:
     rig.api.misbehave(Fault.too_many(17))
     error = await rig.fails()
     assert (error.code, error.retryable, error.wait) == ("telegram:429_too_many", True, 17)
+    assert error.scope == "channel"
+    # A group has a limit of its own.
+    rig.api.misbehave(Fault.too_many(17))
+    assert (await rig.fails(to="-5")).scope == "recipient"
 
 
 async def test_a_moved_group_names_its_new_address(rig: Rig) -> None:

@@ -85,7 +85,7 @@ def answer(code: int, **more: object) -> dict[str, object]:
         (403, answer(230), False, None, True, False),
         (400, answer(100), False, None, False, False),
         (400, answer(100, error_subcode=33), False, None, True, False),
-        (400, answer(131056), True, None, False, False),
+        (400, answer(131056), True, 6, False, False),
         (400, answer(987654), True, None, False, False),
         (400, answer(100, is_transient=True), True, None, False, False),
         (401, answer(190, is_transient=True), False, None, True, False),
@@ -179,3 +179,28 @@ def test_statuses_alone(status: int, retryable: bool, outcome: str) -> None:
 )
 def test_retry_after(value: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": value}, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait", "scope"),
+    [
+        (400, answer(131056), None, "recipient"),
+        (400, answer(131056), 20, "recipient"),
+        (429, answer(131056), None, "recipient"),
+        (400, answer(130429), None, "channel"),
+        (400, answer(131048), None, "channel"),
+        *((500, answer(code), None, "channel") for code in (1, 2, 131000, 131016, 133004)),
+        (400, answer(131000), None, "channel"),
+        (400, answer(131052), None, "message"),
+        # A template that is being prepared holds up nobody else.
+        (400, answer(134101), None, "message"),
+        (400, answer(131047), None, "message"),
+        (400, answer(131026), None, "message"),
+        (400, answer(987654), None, "message"),
+        (429, answer(987654), 7, "channel"),
+        (503, {}, None, "channel"),
+        (400, {}, None, "message"),
+    ],
+)
+def test_whom_a_refusal_concerns(status: int, body: object, wait: float | None, scope: str) -> None:
+    assert send_error(status, body, wait).scope == scope

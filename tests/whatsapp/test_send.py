@@ -202,3 +202,20 @@ async def test_an_unmapped_code_in_a_receipt_is_logged_once(rig: Rig, log: list[
     ]
     rig.adapter.parse(CHANNEL, statuses_webhook(states))
     assert log == ["unmapped error code: whatsapp:5556"]
+
+
+async def test_a_number_of_the_higher_level_may_send_faster(rig: Rig) -> None:
+    standard = await rig.adapter.connect(CHANNEL, "https://gate.example/x")
+    assert standard.config["throughput"] == "STANDARD"
+    rig.graph.account.number["throughput"] = {"level": "HIGH"}
+    high = await rig.adapter.connect(CHANNEL, "https://gate.example/x")
+    rates = [
+        rig.adapter.rates(replace(CHANNEL, config=config), "34600111222")
+        for config in ({}, standard.config, high.config)
+    ]
+    assert [r.account.per_second + r.account.burst for r in rates if r.account] == [80, 80, 1000]
+    assert len({r.recipient for r in rates}) == 1
+    # What Meta does not say leaves it as it is.
+    rig.graph.misbehave(Fault.http(500))
+    kept = await rig.adapter.connect(replace(CHANNEL, config=high.config), "https://gate.example/x")
+    assert kept.config["throughput"] == "HIGH"

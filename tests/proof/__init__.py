@@ -1,0 +1,1 @@
+"""Rows of proof that concern several processes, sockets or servers at once. README.md says which test proves which row."""
