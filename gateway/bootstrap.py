@@ -174,7 +174,7 @@ async def build(
         pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
         deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work.poke)
-        sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url)
+        sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url, limits)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
             "slack": (settings.slack_signing_secret, None),

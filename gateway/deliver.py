@@ -327,8 +327,10 @@ class Deliver:
         too_old = self._clock() - message.at >= MOST_AGE
         if not error.retryable or too_old or (error.most_attempts and tries >= error.most_attempts):
             return None
+        if error.wait:  # for the time that the provider names, and no longer
+            return timedelta(seconds=error.wait)
         first, longest = PAUSES[error.scope]
-        pause = error.wait or min(longest, first * 2.0 ** min(tries - 1, 20))
+        pause = min(longest, first * 2.0 ** min(tries - 1, 20))
         return timedelta(seconds=pause * (1 + 0.25 * self._jitter()))
 
     def _facts(self, channel: Channel, conversation: Conversation) -> Facts:

@@ -104,7 +104,7 @@ class Inbox:
             if not _needs_turn(put.incoming) or isinstance(put.message.content, Command | System):
                 continue  # whoever wants no more messages is always heard
             tenant = tenant or await self._store.directory.tenant(channel.tenant)
-            name = await self._over(tenant, put.message)
+            name = await self._over(tenant, channel, put.message)
             if name is None:
                 continue
             told = name == "contact" and not await self._limits.take("told", put.message.conversation)
@@ -115,8 +115,10 @@ class Inbox:
                 over.add(put.message.id)
         return over
 
-    async def _over(self, tenant: Tenant, message: Message) -> LimitName | None:
-        if await self._limits.take("contact", message.conversation, tenant.limits):
+    async def _over(self, tenant: Tenant, channel: Channel, message: Message) -> LimitName | None:
+        # A widget is refused before (`gateway.sockets`): it keeps the message, and tries again.
+        held = channel.kind not in ALONE
+        if held and await self._limits.take("contact", message.conversation, tenant.limits):
             return "contact"
         return "tenant" if await self._limits.take("tenant", tenant.id, tenant.limits) else None
 

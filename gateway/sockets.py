@@ -20,9 +20,11 @@ from gateway.inbox import Inbox, conversation_of
 from gateway.model.content import Content, Media, MediaKind
 from gateway.model.conversation import Identity
 from gateway.model.errors import NotAuthentic, NotFound, Unavailable
+from gateway.model.limits import LIMITS, Limits
 from gateway.model.message import Message, Status
-from gateway.model.ports import Clock, InboundMessage
+from gateway.model.ports import ChannelEvent, Clock, InboundMessage
 from gateway.model.tenant import Channel
+from gateway.ops.door import too_many
 from gateway.ops.problems import problem
 from gateway.store import Store, TenantStore
 
@@ -33,7 +35,7 @@ RESUME_PAGE = 200
 OVERLAP = 60_000_000
 """Microseconds that a resume looks back: a message may be stored a little after one with a later place."""
 
-FLOOD, FLOOD_SECONDS, FLOOD_END = 20, 10.0, 60
+FLOOD, FLOOD_SECONDS, FLOOD_END = LIMITS["socket"].amount, float(LIMITS["socket"].seconds), 60
 PROTOCOL = "parley.v1"
 CLOSED = 4403
 
@@ -67,7 +69,9 @@ class Sockets:
         clock: Clock,
         monotonic: Monotonic,
         public_url: str,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._store = store
         self._inbox = inbox
         self._adapter = adapter
@@ -108,6 +112,9 @@ class Sockets:
             return problem(404, "no_site", "There is no such site. Check data-site in the page's script tag.")
         if request.headers.get("Origin", "") not in channel.origins:
             return problem(403, "origin", "This page's origin is not on the site's list of allowed origins.")
+        tenant = await self._store.directory.tenant(channel.tenant)
+        if wait := await self._limits.take("site", channel.id, tenant.limits):
+            return too_many("site", wait)
         return await self._begin(request, channel, token, wanted)
 
     async def _asked(self, request: web.Request) -> tuple[str, str | None, str | None] | None:
@@ -308,6 +315,7 @@ class Sockets:
         line.read = max(line.read or 0, page.messages[-1].seq if page.messages else after)
 
     async def _said(self, visitor: _Visitor, line: Line, frame: frames.Send) -> None:
+        await self._slowed(visitor, frame.id)
         content = await self._whole(visitor, frames.content_of(frame), frame.id)
         incoming = InboundMessage(
             provider_id=f"{visitor.identity.id}:{frame.id}",
@@ -329,6 +337,19 @@ class Sockets:
         logger.bind(tenant=visitor.channel.tenant, conversation=visitor.conversation).debug(
             "visitor message stored"
         )
+
+    async def _slowed(self, visitor: _Visitor, told: str) -> None:
+        """Refuse, before anything is stored, what a visitor says over their limit; the channel's events say so once in a
+        while. Raises BadFrame."""
+        tenant = await self._store.directory.tenant(visitor.channel.tenant)
+        if not await self._limits.take("contact", visitor.conversation, tenant.limits):
+            return
+        if not await self._limits.take("told", visitor.conversation):
+            now = self._clock()
+            text = f"A visitor of the widget wrote faster than their limit allows (conversation {visitor.conversation})."
+            event = ChannelEvent(f"limited:{visitor.conversation}:{now:%Y%m%d%H%M}", "limited", now, text)
+            await visitor.store.events.put(visitor.channel.id, event, now)
+        raise frames.BadFrame("slow_down", "You are writing very fast; try again in a few seconds.", told)
 
     async def _whole(self, visitor: _Visitor, content: Content, told: str) -> Content:
         """A file that is said, with what we know of it. Raises BadFrame for one that is not this visitor's."""

@@ -1,6 +1,5 @@
 """Rate limits by the `limits` library: its sliding window counter, in Redis for all processes or in one process's memory."""
 
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -153,8 +152,3 @@ def _shared(pool: ConnectionPool) -> Limiter:
     return Limiter(
         RedisStorage("async+redis://", implementation="redispy", key_prefix=PREFIX + "limits", **options)
     )
-
-
-def hidden(value: str) -> str:
-    """A key that does not show what it counts: an address or an identity stays out of Redis."""
-    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -40,11 +40,12 @@ class Visitor:
         self._chance = random.Random(customer.seed)
         self._token: str | None = None
         self._cursor = 0
+        self._began = 0.0
         self._heard: dict[str, tuple[int, str, float]] = {}
 
     async def talk(self) -> None:
         """Say everything, whatever becomes of the sockets."""
-        await asyncio.sleep(self._chance.uniform(0, self._among / self._rate()))
+        self._began = time.monotonic()
         while len(self.said) < self.customer.count or not all(s.acknowledged for s in self.said.values()):
             with contextlib.suppress(*LOST):
                 await self._talk_on()
@@ -82,10 +83,10 @@ class Visitor:
                 text = f"{self.customer.name} says {place}"
                 said = self.said.setdefault(text, Said(text, self.customer.name, place, False))
                 if not said.acknowledged:
+                    # By the clock, as the other customers.
+                    due = self._began + (place + self._chance.random()) * self._among / self._rate()
+                    await self._listen(socket, max(0.0, due - time.monotonic()))
                     await self._say(socket, said)
-                    await self._listen(
-                        socket, min(20.0, self._chance.expovariate(self._rate() / self._among))
-                    )
 
     async def _page(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await socket.send_json({"t": "resume", "after": self._cursor})

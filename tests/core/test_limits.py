@@ -15,10 +15,13 @@ from gateway.model.message import Status
 from gateway.ops.door import Door
 from gateway.settings import SettingsError, load
 from gateway.work.limits import KEPT, RateLimits, WindowStorage
+from gateway.work.redis import PREFIX, connect
 from tests.conftest import ORIGIN, Running, make_site
 from tests.core.test_api import key_of
 from tests.core.test_kinds import hear, said, sent
+from tests.core.visitor import Visitor
 from tests.providers.graph_webhooks import text_webhook
+from tests.redis_server import RedisServer
 
 AWAY = {"X-Forwarded-For": "203.0.113.9"}
 """A request that came through the proxy on this machine, from elsewhere."""
@@ -152,6 +155,43 @@ async def test_sessions_of_one_address_are_bounded(running: Running) -> None:
     assert await session("203.0.113.10") == 200
 
 
+async def test_a_visitor_over_the_limit_is_refused_before_anything_is_stored(running: Running) -> None:
+    await few(running, contact="2/minute")
+    visitor = Visitor(running)
+    async with visitor.open() as tab:
+        for number in range(4):
+            await tab.put(
+                {
+                    "t": "send",
+                    "id": f"0000000{number}-aaaa",
+                    "content": {"type": "text", "text": f"echo {number}"},
+                }
+            )
+        refused = [await tab.next("error") for _ in range(2)]
+        assert [(f["code"], f["id"]) for f in refused] == [
+            ("slow_down", "00000002-aaaa"),
+            ("slow_down", "00000003-aaaa"),
+        ]
+    async with Visitor(running).open() as other:
+        assert (await other.ask("echo me"))["content"]["text"] == "echo me"
+    await running.idle()
+    stored = await running.transcript(tab.conversation)
+    assert [m.client_id for m in stored if m.direction == "in"] == ["00000000-aaaa", "00000001-aaaa"]
+    [event] = await running.store.of("acme").events.latest("ch_web", 9)
+    assert (event.name, tab.conversation in event.text) == ("limited", True)
+
+
+async def test_sessions_of_one_site_are_bounded(running: Running) -> None:
+    await few(running, site="2/minute")
+    await make_site(running.store, identifier="ch_two")
+    codes = [
+        (await Visitor(running).post({"site": "ch_web", "token": None, "language": "en"}))[0]
+        for _ in range(3)
+    ]
+    assert codes == [200, 200, 429]
+    assert (await Visitor(running).post({"site": "ch_two", "token": None, "language": "en"}))[0] == 200
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded", "who"),
     [
@@ -207,6 +247,42 @@ async def test_a_window_slides() -> None:
             passed.popleft()
         assert len(passed) <= most * 1.5  # the counter weighs the last window evenly: an estimate
     assert total >= 0.9 * most * (time.now - 1000) / seconds
+
+
+async def test_on_redis_all_processes_count_together(redis_server: RedisServer) -> None:
+    one, two = connect(redis_server.url), connect(redis_server.url)
+    first, second = RateLimits(one.connection_pool), RateLimits(two.connection_pool)
+    most = LIMITS["contact"].amount
+    answers = await asyncio.gather(*((first, second)[n % 2].take("contact", "a") for n in range(most + 20)))
+    assert len([a for a in answers if not a]) == most
+    assert await second.take("contact", "b") == 0
+    keys = await one.keys("*")
+    assert keys
+    assert all(k.startswith(PREFIX.encode()) for k in keys)
+    await one.aclose()
+    await two.aclose()
+
+
+@pytest.mark.parametrize("how", ["down", "hangs"])
+async def test_while_redis_is_away_a_closed_limit_is_kept_and_an_open_one_is_not(
+    redis_server: RedisServer, how: str
+) -> None:
+    redis, time = connect(redis_server.url), Time()
+    limits = RateLimits(redis.connection_pool, time)
+    assert await limits.take("contact", "a") == 0
+    redis_server.kill() if how == "down" else redis_server.pause()
+    guesses = [await limits.take("guess", "a") for _ in range(LIMITS["guess"].amount + 5)]
+    assert [bool(g) for g in guesses] == [False] * LIMITS["guess"].amount + [True] * 5
+    assert {await limits.take("contact", "a") for _ in range(LIMITS["contact"].amount * 2)} == {0.0}
+    if how == "down":
+        redis_server.start()
+    else:
+        redis_server.go_on()
+    time.now += 2
+    for _ in range(LIMITS["contact"].amount):
+        await limits.take("contact", "a")
+    assert await limits.take("contact", "a") > 0
+    await redis.aclose()
 
 
 async def test_a_tenants_own_limit_counts_by_itself() -> None:

@@ -330,6 +330,10 @@ async def test_real_processes_answer_and_stop(
         await front.until("listening on")
         await post(url, "34600000001", "hours", "wamid.1")
         await until(lambda: [m.text for m in graph.messages()] == ["From ten to six."])
+        # Who takes in does not work.
+        async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as http:
+            while "parley_workers 2\n" not in await metrics(http, url):
+                await asyncio.sleep(0.05)
         for command in (*workers, front):
             await command.until("listening on" if command is front else "working")
             command.signal(signal.SIGTERM)
