@@ -147,6 +147,11 @@ async def build(
         _work(redis) as work,
     ):
         metrics = Metrics()
+        metrics.ask(
+            "dead_letters",
+            "Messages that were given up and nobody has looked at (counted to 1000).",
+            store.open_work.dead_letters,
+        )
         if isinstance(work, RedisWork):
             metrics.gauge("workers", "Processes that do the work; NaN while Redis is away.", work.count)
         links = FileLinks(store.vault.signing_keys("file"), clock)
@@ -173,7 +178,7 @@ async def build(
         shared = SharedPace(lanes, redis, monotonic, moved) if redis is not None else lanes
         pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
         deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
-        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work.poke)
+        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url, limits)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),

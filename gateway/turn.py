@@ -8,7 +8,7 @@ same call, the claim of the first answer. Run again after any of them, a turn ha
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -35,10 +35,10 @@ from gateway.model.conversation import Conversation, Lead, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
 from gateway.model.limits import LIMITS
 from gateway.model.message import Announced, Failure, Message, Status, stable_id
-from gateway.model.ports import Adapter, Brain, Clock, Delivery, Question
+from gateway.model.ports import Adapter, Answer, Brain, Clock, Delivery, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import broken, told, unsupported
-from gateway.model.work import Key
+from gateway.model.work import Key, Work
 from gateway.ops.logging import stack
 from gateway.store import Store, TenantStore
 from leads import flow
@@ -50,6 +50,9 @@ OVERTAKEN = 6
 MOST_FAILURES = 5
 PREVIEW = 120
 SEEN_SECONDS = 1.0
+THINKS = 15.0
+"""Seconds that the brain has for an answer."""
+
 TOLD_EVERY = timedelta(seconds=LIMITS["told"].seconds)
 UNUSABLE, OTHERS = timedelta(minutes=5), timedelta(seconds=5)
 
@@ -78,21 +81,20 @@ class Turns:
         deliver: Delivery,
         clock: Clock,
         sequencer: Sequencer,
-        poke: Callable[[Key, float], None],
+        work: Work,
     ) -> None:
-        """`poke` says when to look at a conversation again, in seconds."""
         self._store = store
         self._adapters = adapters
         self._brain = brain
         self._deliver = deliver
         self._clock = clock
         self._sequencer = sequencer
-        self._poke = poke
+        self._hints = work
 
     def without(self, *kinds: str) -> "Turns":
         """The same, but leaving conversations on these kinds of channel to other processes."""
         left = {k: a for k, a in self._adapters.items() if k not in kinds}
-        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer, self._poke)
+        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer, self._hints)
 
     async def handle(self, key: Key) -> None:
         """Do all that a conversation needs now. Safe to call at any time, any number of times."""
@@ -145,7 +147,7 @@ class Turns:
             if (until := burst.until or self._held(burst.messages[0])) is not None:
                 # It and what follows it wait, and so does what it has written, for none of that is committed.
                 unsent = [m for m in unsent or () if m.turn not in burst.ids]
-                self._poke(key, (until - self._clock()).total_seconds())
+                self._hints.poke(key, (until - self._clock()).total_seconds())
                 break
             try:
                 conversation, unsent = await self._turn(channel, store, conversation, burst, unsent)
@@ -300,13 +302,22 @@ class Turns:
         step = flow.step(LeadState.from_doc(conversation.lead), said, context)
         if step.handled:
             return self._led(conversation, channel, step)
-        answer = await self._brain.answer(
-            Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
-        )
+        asked = Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
+        answer = await self._answered(asked)
         if answer.known:
             after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
             return self._led(conversation, channel, after)
         return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
+
+    async def _answered(self, question: Question) -> Answer:
+        """What the brain knows, in bounded time: who thinks too long does not know."""
+        try:
+            with self._hints.elsewhere():
+                async with asyncio.timeout(THINKS):
+                    return await self._brain.answer(question)
+        except TimeoutError:
+            logger.warning("the answer took longer than {:.0f} s", THINKS)
+            return Answer(False)
 
     def _slowed(self, conversation: Conversation) -> Thought:
         """They write faster than they are answered, and are told so once in a while."""

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from gateway.model.errors import ParleyError
+
 PATIENCE: Final = 3.0
 """Seconds that whoever asks whether we are ready waits for a part that hangs."""
 
@@ -20,6 +22,7 @@ class Metrics:
     started: float = field(default_factory=time.time)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     gauges: dict[str, tuple[str, Callable[[], float | None]]] = field(default_factory=dict)
+    asked: dict[str, tuple[str, Callable[[], Awaitable[float]]]] = field(default_factory=dict)
 
     def add(self, name: str, label: str = "") -> None:
         self.counts[name, label] += 1
@@ -27,6 +30,16 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float | None]) -> None:
         """A figure that is read when it is asked for; None is shown as NaN."""
         self.gauges[name] = text, read
+
+    def ask(self, name: str, text: str, question: Callable[[], Awaitable[float]]) -> None:
+        """A figure that a part has to be asked for; while it can't be reached, NaN is shown."""
+        self.asked[name] = text, question
+
+    async def shown(self) -> str:
+        """The text, once every part was asked."""
+        answers = await asyncio.gather(*(_answer(question) for _, question in self.asked.values()))
+        found = dict(zip(self.asked, answers, strict=True))
+        return self.text() + "".join(_gauge(n, self.asked[n][0], found[n]) for n in sorted(found))
 
     def text(self) -> str:
         """Prometheus text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/"""
@@ -43,14 +56,20 @@ class Metrics:
             for (found, label), count in sorted(self.counts.items()):
                 if found == name:
                     lines.append(f'parley_{name}_total{{kind="{label}"}} {count}')
-        for name, (text, read) in sorted(self.gauges.items()):
-            value = read()
-            lines += [
-                f"# HELP parley_{name} {text}",
-                f"# TYPE parley_{name} gauge",
-                f"parley_{name} {'NaN' if value is None else value}",
-            ]
-        return "\n".join(lines) + "\n"
+        gauges = [_gauge(name, text, read()) for name, (text, read) in sorted(self.gauges.items())]
+        return "\n".join(lines) + "\n" + "".join(gauges)
+
+
+def _gauge(name: str, text: str, value: float | None) -> str:
+    shown = "NaN" if value is None else value
+    return f"# HELP parley_{name} {text}\n# TYPE parley_{name} gauge\nparley_{name} {shown}\n"
+
+
+async def _answer(question: Callable[[], Awaitable[float]]) -> float | None:
+    try:
+        return await asyncio.wait_for(question(), PATIENCE)
+    except (ParleyError, TimeoutError):
+        return None
 
 
 class Part(Protocol):
@@ -84,7 +103,9 @@ class Health:
         return web.json_response({"status": "unavailable", **parts}, status=503)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        return web.Response(text=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(
+            text=await self._metrics.shown(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
 
 
 async def _reachable(part: Part) -> bool:

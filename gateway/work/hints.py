@@ -13,6 +13,7 @@ import contextlib
 import secrets
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
@@ -70,7 +71,7 @@ class RedisWork:
         failed: Callable[[Key, Exception], None] = lambda *_: None,
         prefix: str = PREFIX,
     ) -> None:
-        self._local = LocalWork(limit, failed, self._ended)
+        self._local = LocalWork(limit, failed, self._ended, self._freed)
         self._redis = redis
         self._script = redis.register_script(SCRIPT)
         self._prefix = f"{prefix}work:"
@@ -262,6 +263,12 @@ class RedisWork:
                 keys = [replies, bulk] if self._local.bulk_room else [replies]
                 if await self._redis.blpop(keys, timeout=LISTEN):
                     self._rung.set()
+
+    def elsewhere(self) -> AbstractContextManager[None]:
+        return self._local.elsewhere()
+
+    def _freed(self) -> None:
+        self._rung.set()
 
     def _ended(self, slot: Slot) -> None:
         if self._held.pop(slot, None) is not None:

@@ -7,12 +7,16 @@ never overlap, be they replies or bulk.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gateway.model.work import Handler, Key
 
 LIMIT = 256
 """Keys that run at once in a process."""
+
+MOST = 2048
+"""Keys that run at once, with those whose handlers only wait for somebody else."""
 
 BULK = 4
 """Bulk keys that run at once in a process: what they hold, a reply that comes waits for."""
@@ -63,7 +67,10 @@ class LocalWork:
         limit: int = LIMIT,
         failed: Callable[[Key, Exception], None] = lambda *_: None,
         ended: Callable[[Slot], None] = lambda _: None,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`freed` is told that there may be room for one more."""
+        self._freed = freed
         self._limit = limit
         self._failed = failed
         self._ended = ended
@@ -71,6 +78,7 @@ class LocalWork:
         self._later: dict[Key, asyncio.TimerHandle] = {}
         self._running: dict[Slot, asyncio.Task[None]] = {}
         self._bulk_running = 0
+        self._elsewhere = 0
         self._again: dict[Slot, dict[Key, None]] = {}
         self._handler: Handler | None = None
 
@@ -81,7 +89,21 @@ class LocalWork:
     @property
     def room(self) -> int:
         """How many more keys could begin at once."""
-        return max(0, self._limit - len(self._running) - len(self._replies) - len(self._bulk))
+        return max(0, self._places - len(self._replies) - len(self._bulk))
+
+    @property
+    def _places(self) -> int:
+        return min(self._limit - len(self._running) + self._elsewhere, MOST - len(self._running))
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        self._elsewhere += 1
+        self._start()
+        self._freed()
+        try:
+            yield
+        finally:
+            self._elsewhere -= 1
 
     @property
     def bulk_room(self) -> int:
@@ -134,7 +156,7 @@ class LocalWork:
         return given
 
     def _start(self) -> None:
-        while self._handler is not None and len(self._running) < self._limit:
+        while self._handler is not None and self._places > 0:
             if self._replies:
                 key = self._replies.take()
             elif self._bulk and self._bulk_running < BULK:

@@ -14,9 +14,9 @@ async def run(scale: float) -> bool:
     async with stand_in(lambda: driving[-1] if driving else None) as graph, folder() as one, folder() as two:
         base = {"WHATSAPP_API_URL": graph.url}
         async with child(
-            "tests.bench.gateway_process", DATA_DIR=str(one / "d"), COUNT="1", **base
+            "tests.bench.gateway_process", DATA_DIR=str(one / "d"), COUNT="1", TENANTS="20", **base
         ) as gateway:
-            driving.append(Exchanges(gateway, 1, 200))
+            driving.append(Exchanges(gateway, 20, 200))
             await driving[-1].at_concurrency(200, 8)
             rows = await _steady(gateway.url, driving[-1], 30 * scale)
             driving[-1].took.clear()

@@ -100,3 +100,15 @@ async def test_another_tenants_are_not_there(quiet: None, running: Running) -> N
     for decision in ("retry", "discard", "confirm"):
         assert (await call(running, "POST", f"/m_dead0/{decision}", "bolt"))[0] == 404
     assert await listed(running) == ["m_dead0"]
+
+
+async def test_the_metrics_alarm_about_them(quiet: None, running: Running) -> None:
+    async def shown() -> str:
+        async with running.http.get(f"{running.url}/metrics") as answer:
+            return next(x for x in (await answer.text()).splitlines() if x.startswith("parley_dead_letters "))
+
+    assert await shown() == "parley_dead_letters 0"
+    await given_up(running, 3)
+    assert await shown() == "parley_dead_letters 3"
+    await call(running, "POST", "/m_dead0/discard")
+    assert await shown() == "parley_dead_letters 2"
