@@ -36,7 +36,7 @@ from gateway.ops.door import Door
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
 from gateway.ops.logging import stack
-from gateway.ops.patience import Patience
+from gateway.ops.patience import PATIENCE, Patience
 from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
 from gateway.receive import Receive
@@ -189,9 +189,9 @@ async def build(
         bus = RedisBus(redis) if redis is not None else None
         presence = Presence(store, channels.adapters, channels.web.hub, bus)
         door = Door(limits, settings.trusted_proxies, monotonic)
-        app = web.Application(
-            middlewares=[guard, Patience().wait, door.admit], client_max_size=4 * 1024 * 1024
-        )
+        patience = Patience()
+        app = web.Application(middlewares=[guard, patience.wait, door.admit], client_max_size=4 * 1024 * 1024)
+        app[PATIENCE] = patience
         app.add_routes(
             [
                 *Health(store, metrics, redis).routes(),
@@ -336,11 +336,17 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         app, access_log=None, keepalive_timeout=75, lingering_time=0.5, shutdown_timeout=LAST_REQUESTS
     )
     await runner.setup()
+    server = None
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
-        await site.start()
-        yield runner.addresses[0][1]
+        assert runner.server is not None
+        made, patience = runner.server, app.get(PATIENCE)
+        server = await asyncio.get_running_loop().create_server(
+            patience.connections(made) if patience else made, host, port, backlog=1024, reuse_address=True
+        )
+        yield server.sockets[0].getsockname()[1]
     finally:
+        if server is not None:
+            server.close()
         await runner.cleanup()
 
 

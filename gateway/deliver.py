@@ -203,7 +203,7 @@ class Deliver:
     async def _send_again(self, message: Message) -> bool:
         """No evidence came in time."""
         messages = self._store.of(message.tenant).messages
-        if isinstance(message.content, Template) or message.attempts >= MOST_DOUBLED:
+        if isinstance(message.content, Template) or message.unknowns >= MOST_DOUBLED:
             text = "It may have been sent, so it is not sent again. Look at the customer's chat."
             await messages.end(message, Status.UNKNOWN, Status.DEAD, Failure("delivery:unknown", text))
             return False
@@ -238,6 +238,12 @@ class Deliver:
             author=message.author,
             reply_to=message.reply_to,
         )
+        if held := self._pace.held(channel.id, conversation.address):
+            # The provider has said so since this message took its place: the claim itself may have taken long.
+            self.stay(channel)
+            due = self._clock() + timedelta(seconds=held)
+            await self._store.of(channel.tenant).messages.give_back(message, due)
+            return due
         large = isinstance(message.content, Media | Album)
         holding = asyncio.create_task(self._hold_claim(channel, message)) if large else None
         try:
@@ -293,7 +299,7 @@ class Deliver:
             await conversations.reach(conversation.id, blocked=error.blocked or None, address=error.moved)
         failure = Failure(error.code, error.text)
         self._log("not sent", message, error.code)
-        await self._tell_lanes(channel, conversation, error)
+        await self.refused(channel, conversation, error)
         wait = self._wait(message, error)
         if error.disable_channel:
             await self._store.directory.disable(channel)
@@ -305,8 +311,8 @@ class Deliver:
         await messages.retry(message, due, failure, error.outcome == "unknown")
         return due
 
-    async def _tell_lanes(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
-        """What a refusal says of more than its message."""
+    async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
+        """Tell the lanes what a refusal says of more than its message."""
         if error.wait and error.scope != "message":
             recipient = conversation.address if error.scope == "recipient" else None
             await self._pace.pause(channel.id, error.wait, recipient)

@@ -389,8 +389,8 @@ class Turns:
             await self._adapters[channel.kind].mark_read(
                 channel, message, conversation.address, typing=answering
             )
-        except SendError:
-            pass
+        except SendError as error:
+            await self._deliver.refused(channel, conversation, error)
         except Exception as error:
             logger.error("marking as read broke: {}", stack(error))
 

@@ -3,10 +3,15 @@
 import argparse
 import asyncio
 import contextlib
+import faulthandler
+import os
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Final
 
 from loguru import logger
 
@@ -86,6 +91,17 @@ async def _serving(settings: Settings, store: Store, beside: Beside = working) -
         yield replace(gateway, settings=shown)
 
 
+STOPS_IN: Final = 29.0
+
+
+def _give_up() -> None:
+    logger.error(
+        "it did not stop in {:.0f} s, and is ended hard; what was under way is taken up again", STOPS_IN
+    )
+    faulthandler.dump_traceback(sys.stderr)
+    os._exit(1)
+
+
 def stopping() -> asyncio.Event:
     """Set by SIGTERM and SIGINT; a second one ends the process at once."""
     stop = asyncio.Event()
@@ -93,6 +109,10 @@ def stopping() -> asyncio.Event:
 
     def first(number: int) -> None:
         stop.set()
+        # Whatever hangs, whoever told us to stop does not wait for ever; and a process that is killed loses nothing.
+        watchdog = threading.Timer(STOPS_IN, _give_up)
+        watchdog.daemon = True
+        watchdog.start()
         with contextlib.suppress(ValueError, RuntimeError):
             loop.remove_signal_handler(number)
 

@@ -34,6 +34,9 @@ class Pace(Protocol):
 
         `bulk` leaves a part of the account's lane to replies."""
 
+    def held(self, channel: str, recipient: str) -> float:
+        """Seconds for which the provider has asked for nothing more, as far as this process knows; takes no place."""
+
     async def pause(self, channel: str, seconds: float, recipient: str | None = None) -> None:
         """The provider said how long to wait: nothing of this account (or to this recipient of it) leaves before, and a
         restart does not forget it."""

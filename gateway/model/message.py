@@ -104,6 +104,8 @@ class Message:
     turn: str | None = None
     reply_to: str | None = None
     attempts: int = 0
+    unknowns: int = 0
+    """How many of the attempts had an outcome that nobody could tell: the customer may have so many copies."""
     due: datetime | None = None
     possibly_doubled: bool = False
     failure: Failure | None = None

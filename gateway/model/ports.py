@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content, Source
 from gateway.model.conversation import Conversation, Identity
+from gateway.model.errors import SendError
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
 from gateway.model.tenant import Channel, ChannelKind, Rule
@@ -382,6 +383,9 @@ class Delivery(Protocol):
 
     def replying(self) -> AbstractContextManager[None]:
         """To be held while a conversation's turns and replies are under way: bulk gives way."""
+
+    async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
+        """A call other than a send was refused: what that says of the account or the recipient."""
 
     def lease(self) -> datetime:
         """Until when a claim made now holds."""

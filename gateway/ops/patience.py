@@ -6,6 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
+Connection = web.RequestHandler
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOOK: Final = 10.0
@@ -15,15 +17,41 @@ LEAST: Final = 10 * 1024
 """Bytes that must have come between two looks: 1 kB/s."""
 
 
-class Patience:
-    """Cuts a connection whose body comes more slowly than `least` bytes in `look` seconds."""
+HEAD: Final = 20.0
+"""Seconds for the head of a connection's first request."""
 
-    def __init__(self, look: float = LOOK, least: int = LEAST) -> None:
+
+class Patience:
+    """Cuts a connection whose first request's head does not come in `head` seconds, and one whose body comes more slowly than
+    `least` bytes in `look` seconds. An idle connection that has asked something is the server's own business."""
+
+    def __init__(self, look: float = LOOK, least: int = LEAST, head: float = HEAD) -> None:
         self._look = look
         self._least = least
+        self._head = head
+        # Connections that have not asked anything yet.
+        self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
+
+    def connections(self, made: Callable[[], Connection]) -> Callable[[], Connection]:
+        """Connections as `made` makes them, watched from their first byte."""
+
+        def connection() -> Connection:
+            new = made()
+            loop = asyncio.get_running_loop()
+            self._silent[new] = loop.call_later(self._head, self._late, new)
+            return new
+
+        return connection
+
+    def _late(self, silent: Connection) -> None:
+        del self._silent[silent]
+        if silent.transport is not None:
+            silent.transport.abort()
 
     @web.middleware
     async def wait(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (waiting := self._silent.pop(request.protocol, None)) is not None:
+            waiting.cancel()
         if request.content.is_eof():
             return await handler(request)
         watch = _Watch(request, self._look, self._least)
@@ -55,3 +83,7 @@ class _Watch:
             return
         self._before = content.total_bytes
         self._next = self._loop.call_later(self._look_seconds, self._look)
+
+
+PATIENCE: Final = web.AppKey("patience", Patience)
+"""Where an application keeps its own, for whoever listens for it."""

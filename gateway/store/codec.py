@@ -90,6 +90,7 @@ def message_from_doc(d: Doc) -> Message:
         turn=d.get("turn"),
         reply_to=d.get("reply_to"),
         attempts=d.get("attempts", 0),
+        unknowns=d.get("unknowns", 0),
         due=aware(d.get("due")),
         possibly_doubled=d.get("possibly_doubled", False),
         failure=Failure(failure["code"], failure["text"]) if failure else None,

@@ -46,7 +46,13 @@ class DeadLetters:
         doubled."""
         queued = []
         for message in messages:
-            change: Doc = {"status": int(Status.QUEUED), "due": now, "todo": "send", "attempts": 0}
+            change: Doc = {
+                "status": int(Status.QUEUED),
+                "due": now,
+                "todo": "send",
+                "attempts": 0,
+                "unknowns": 0,
+            }
             if message.failure is not None and message.failure.code == UNSURE:
                 change["possibly_doubled"] = True
             if await self._decided(message, {"$set": change, "$unset": {"dead": ""}}):

@@ -302,10 +302,18 @@ class Messages:
         """It was not taken (or, `unknown`, may have been): look at it again when it is due. `message` as it was before
         the claim: the number of attempts tells our claim from one that came after it."""
         status = Status.UNKNOWN if unknown else Status.QUEUED
+        change: Doc = {"$set": {"status": int(status), "due": due, "failure": _failure(failure)}}
+        if unknown:
+            change["$inc"] = {"unknowns": 1}
+        async with guarded():
+            await self._messages.update_one(self._claimed(message), change)
+
+    async def give_back(self, message: Message, due: datetime) -> None:
+        """It was claimed and not sent after all: as if it had not been."""
         async with guarded():
             await self._messages.update_one(
                 self._claimed(message),
-                {"$set": {"status": int(status), "due": due, "failure": _failure(failure)}},
+                {"$set": {"status": int(Status.QUEUED), "due": due}, "$inc": {"attempts": -1}},
             )
 
     def _claimed(self, message: Message) -> Doc:
@@ -353,7 +361,7 @@ class Messages:
         async with guarded():
             result = await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(Status.SENDING), "due": lease},
-                {"$set": {"status": int(Status.UNKNOWN), "due": due}},
+                {"$set": {"status": int(Status.UNKNOWN), "due": due}, "$inc": {"unknowns": 1}},
             )
         return result.modified_count == 1
 

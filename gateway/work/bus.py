@@ -83,7 +83,8 @@ class RedisBus:
                     await self._speaker.silent()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # A library may swallow a cancellation: the process ends all the same.
+            await asyncio.wait(tasks, timeout=LAST)
 
     async def _stay(self) -> None:
         """Who is present stays so for as long as this process lives."""

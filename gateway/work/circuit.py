@@ -80,6 +80,9 @@ class Circuit:
             self._begun[task] = _Begun(channel, recipient, step)
         return needed
 
+    def held(self, channel: str, recipient: str) -> float:
+        return self._pace.held(channel, recipient)
+
     async def pause(self, channel: str, seconds: float, recipient: str | None = None) -> None:
         lane, begun = self._lanes.get(channel), self._result(channel)
         if lane is not None and lane.closed and begun is not None and begun.step > lane.changed:

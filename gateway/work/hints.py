@@ -149,7 +149,9 @@ class RedisWork:
             await asyncio.wait({self._pump}, timeout=LAST_CALL)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            # A library may swallow a cancellation: the process ends all the same.
+            await asyncio.wait(tasks, timeout=LAST_CALL)
 
     # The one task that talks
 

@@ -82,6 +82,10 @@ class LocalPace:
             return UNREAD
         return self.grant(lanes_of(channel, recipient, rates, bulk))
 
+    def held(self, channel: str, recipient: str) -> float:
+        until = max(self._paused.get(lane_name(channel, r), 0.0) for r in (None, recipient))
+        return max(0.0, until - self._monotonic())
+
     async def pause(self, channel: str, seconds: float, recipient: str | None = None) -> None:
         now, lane = self._monotonic(), lane_name(channel, recipient)
         self._paused = {name: until for name, until in self._paused.items() if until > now}

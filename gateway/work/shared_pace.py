@@ -111,6 +111,9 @@ class SharedPace:
                 self._local.used(lane)
         return told[0]
 
+    def held(self, channel: str, recipient: str) -> float:
+        return self._local.held(channel, recipient)
+
     async def pause(self, channel: str, seconds: float, recipient: str | None = None) -> None:
         await self._local.pause(channel, seconds, recipient)
         lane = lane_name(channel, recipient)

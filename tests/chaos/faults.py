@@ -88,6 +88,7 @@ class Faults:
             self._series("stores", STORES, 4.0, 12.0),
             self._series("providers", PROVIDERS, 1.0, 5.0),
         )
+        self._providers.calm()
 
     def stop(self) -> None:
         self._stop.set()

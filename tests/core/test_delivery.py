@@ -10,6 +10,7 @@ from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway.bootstrap import build, listening, working
 from gateway.deliver import MOST_AGE
 from gateway.model.content import Template
+from gateway.model.errors import SendError
 from gateway.model.message import Message, Status, outgoing_id
 from gateway.model.work import Key
 from gateway.settings import Settings
@@ -295,15 +296,20 @@ async def test_a_provider_that_hangs_holds_up_nobody_else(timed: Running) -> Non
 async def test_a_recipient_gets_no_more_than_the_provider_allows(timed: Running) -> None:
     rate = timed.gateway.channels.adapters["whatsapp"].capabilities.rates.recipient
     assert rate is not None
-    burst = rate.burst
+    burst, began = rate.burst, timed.clock()
+
+    def allowed() -> int:
+        """By the lane's own arithmetic: a busy machine takes its time, too."""
+        return burst + int((timed.clock() - began).total_seconds() * rate.per_second)
+
     for n in range(burst + 3):
         assert await timed.post_whatsapp(text_webhook(SENDER, f"echo {n}", f"wamid.{n}", NOW)) == 200
     await timed.until(lambda: len(timed.brain.asked) == burst + 3, seconds=30)
     await timed.idle()
-    assert len(said(timed)) == burst
+    assert burst - 1 <= len(said(timed)) <= allowed()
     timed.clock.move(seconds=7)
     await timed.swept()
-    assert len(said(timed)) in (burst + 1, burst + 2)
+    assert burst < len(said(timed)) <= allowed()
     for _ in range(4):
         timed.clock.move(seconds=7)
         await timed.swept()
@@ -320,3 +326,14 @@ async def test_a_receipt_after_giving_up_shows_that_it_was_delivered(timed: Runn
     assert found is not None
     assert found.status is Status.DELIVERED
     assert (await timed.store.of("acme").dead_letters.page(None, 10)).messages == ()
+
+
+async def test_a_refused_read_mark_pauses_the_lane(quiet: None, timed: Running) -> None:
+    """The provider counts every call: what it says about one holds for the next."""
+    await ask(timed, "echo one")
+    [conversation] = await timed.conversations()
+    channel = await timed.store.directory.channel("ch_wa")
+    slow = SendError("whatsapp:130429", "Too fast.", retryable=True, wait=30, scope="channel")
+    await timed.gateway.deliver.refused(channel, conversation, slow)
+    await ask(timed, "echo two")
+    assert said(timed) == ["echo one"]

@@ -68,7 +68,7 @@ def head(path: str, size: int, **headers: str) -> bytes:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same looks, sooner."""
-    monkeypatch.setattr(Patience.__init__, "__defaults__", (0.3, patience.LEAST))
+    monkeypatch.setattr(Patience.__init__, "__defaults__", (0.3, patience.LEAST, patience.HEAD))
 
 
 @pytest.mark.parametrize("path", ["/webhooks/whatsapp/ch_wa", "/widget/session"])
@@ -165,3 +165,22 @@ async def _answers(store: Store) -> list[Message]:
     found = (await mine.conversations.recent(None, MovableClock()(), 10)).items
     pages = [await mine.messages.before(c.id, None, 10) for c in found]
     return [m for page in pages for m in page.messages if m.direction == "out"]
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-A: "])
+async def test_a_head_that_does_not_come_is_cut_and_an_idle_connection_is_not(
+    running: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    held = running.gateway.app[patience.PATIENCE]
+    monkeypatch.setattr(held, "_head", 0.3)
+    host, port = running.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200" in await reader.readline()
+    async with dribbled(running.url, begun, b"a" if begun else b"") as slow:
+        assert b"200" not in await cut(slow)
+    assert not held._silent
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    rest = await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 200"), FREED)
+    assert rest
+    writer.close()

@@ -13,9 +13,6 @@ from tests.providers.graph import Fault
 from tests.providers.graph_webhooks import text_webhook
 
 
-@pytest.mark.xfail(
-    strict=True, reason="every attempt counts towards MOST_DOUBLED, also those that were refused"
-)
 async def test_certain_refusals_do_not_count_as_copies(
     quiet: None, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
