@@ -269,8 +269,10 @@ async def _work(redis: Redis | None) -> AsyncIterator[Work]:
 async def looking(gateway: Gateway) -> AsyncIterator[None]:
     """What a process does beside its requests that leaves the work to others: it finds what is due and says so."""
     stop = asyncio.Event()
+    # Only who sends knows whether bulk has room: the workers look for it.
+    sweeper = Sweeper(gateway.store, gateway.work, gateway.clock, lambda _: False)
     wanted = [
-        ("sweeper", gateway.sweeper.sweep, EVERY),
+        ("sweeper", sweeper.sweep, EVERY),
         ("directory", gateway.store.directory.refresh, POLL),
     ]
     if isinstance(gateway.work, RedisWork):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.model.content import Content, Text
-from gateway.model.conversation import Conversation
+from gateway.model.conversation import Conversation, Identity
 from gateway.model.message import Message
 from leads.state import LeadState
 
@@ -51,19 +51,26 @@ def first(
         return Burst((head,))
     merged = [head]
     for message in waiting[1:MOST_MERGED]:
-        if not _merges(message):
+        if not _merges(message) or _who(message) != _who(head):
             return Burst(tuple(merged))  # it can't grow: what comes next stands alone
         merged.append(message)
     # A message is due once its own quiet time is over.
     latest = max(m.due or now for m in merged)
     end = min(latest, (head.due or now) + (LONGEST - 1) * quiet)
     full = len(merged) == MOST_MERGED
-    return Burst(tuple(merged), end if end > now and not full else None)
+    # Further away than a burst lasts it is only by a clock that was set back since: nobody waits for that.
+    open_still = now < end <= now + LONGEST * quiet and not full
+    return Burst(tuple(merged), end if open_still else None)
 
 
 def _merges(message: Message) -> bool:
     # One whose turn broke is tried again by itself: it must not break the turns of others. One over a limit asks nothing.
     return isinstance(message.content, Text) and not message.attempts and not message.extra.get("limited")
+
+
+def _who(message: Message) -> Identity | None:
+    """In a group, or a thread, several people speak."""
+    return message.sender.identity if message.sender else None
 
 
 def _answers(conversation: Conversation | None) -> bool:

@@ -104,7 +104,8 @@ class Deliver:
         finally:
             if wait:
                 self.stay(channel)
-        return timedelta(seconds=wait)
+        # Less than a microsecond is a wait, too.
+        return max(timedelta(seconds=wait), timedelta.resolution) if wait else timedelta()
 
     def has_room_for_bulk(self, channel: str) -> bool:
         """Whether bulk may leave an account now, as far as this process knows."""
@@ -217,11 +218,13 @@ class Deliver:
             # What we know of the channel may be a moment old, and it may just have been mended.
             await self._store.directory.refresh()
             mended = (await self._store.directory.channel(channel.id)).state == "active"
-            if self._clock() - message.at >= MOST_AGE and not mended and not message.bulk:
+            if self._is_old(message) and not mended and not message.bulk:
                 await messages.end(message, Status.QUEUED, Status.DEAD, failure)
                 self._log("given up", message, verdict.reason)
                 return
             await messages.hold(message.id, self._clock() + (FULL if mended else HOLD), failure)
+            if message.bulk and not mended:
+                self._bulk.found(channel.id, HOLD)
         else:
             await messages.end(message, Status.QUEUED, Status.FAILED, failure)
         self._log("refused", message, verdict.reason)
@@ -313,6 +316,8 @@ class Deliver:
 
     async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
         """Tell the lanes what a refusal says of more than its message."""
+        if not error.code.startswith(channel.kind):
+            return  # ours: the provider was not asked
         if error.wait and error.scope != "message":
             recipient = conversation.address if error.scope == "recipient" else None
             await self._pace.pause(channel.id, error.wait, recipient)
@@ -330,14 +335,21 @@ class Deliver:
         if error.moved and message.attempts < MOST_DOUBLED:
             return timedelta(0)
         tries = message.attempts + 1
-        too_old = self._clock() - message.at >= MOST_AGE
-        if not error.retryable or too_old or (error.most_attempts and tries >= error.most_attempts):
+        if (
+            not error.retryable
+            or self._is_old(message)
+            or (error.most_attempts and tries >= error.most_attempts)
+        ):
             return None
         if error.wait:  # for the time that the provider names, and no longer
             return timedelta(seconds=error.wait)
         first, longest = PAUSES[error.scope]
         pause = min(longest, first * 2.0 ** min(tries - 1, 20))
         return timedelta(seconds=pause * (1 + 0.25 * self._jitter()))
+
+    def _is_old(self, message: Message) -> bool:
+        """Whether it was tried for long enough: since it was written, or a person had it tried again."""
+        return self._clock() - (message.retried or message.at) >= MOST_AGE
 
     def _facts(self, channel: Channel, conversation: Conversation) -> Facts:
         return Facts(

@@ -5,13 +5,25 @@ After it, an edit or a deletion is applied to the message that it means.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.model.clock import Sequencer
-from gateway.model.content import Album, Command, Content, Deleted, Edit, Media, System, Text, Unsupported
+from gateway.model.content import (
+    Album,
+    Command,
+    Content,
+    Deleted,
+    Edit,
+    Media,
+    Reply,
+    System,
+    Text,
+    Unsupported,
+)
 from gateway.model.file import File
 from gateway.model.limits import LimitName, Limits
 from gateway.model.message import Message, Sender, Status, file_id, message_id
@@ -100,9 +112,12 @@ class Inbox:
         """
         over: set[str] = set()
         tenant = None
+        files = Counter(p.message.id for p in puts if p.part is not None)
         for put in puts:
-            if not _needs_turn(put.incoming) or isinstance(put.message.content, Command | System):
+            if not _needs_turn(put.incoming) or _commands(put.message.content):
                 continue  # whoever wants no more messages is always heard
+            if put.part is not None and not await self._begins(channel, put, files.pop(put.message.id, 0)):
+                continue
             tenant = tenant or await self._store.directory.tenant(channel.tenant)
             name = await self._over(tenant, channel, put.message)
             if name is None:
@@ -114,6 +129,11 @@ class Inbox:
             if not told:
                 over.add(put.message.id)
         return over
+
+    async def _begins(self, channel: Channel, put: _Put, files: int) -> bool:
+        """Whether an album has no more than these files yet: it counts once, as the message that it is."""
+        album = await self._store.of(channel.tenant).messages.get(put.message.id) if files else None
+        return album is not None and isinstance(album.content, Album) and len(album.content.items) <= files
 
     async def _over(self, tenant: Tenant, channel: Channel, message: Message) -> LimitName | None:
         # A widget is refused before (`gateway.sockets`): it keeps the message, and tries again.
@@ -216,6 +236,12 @@ def _past_place(incoming: InboundMessage) -> int:
 
 def _needs_turn(incoming: InboundMessage) -> bool:
     return not (incoming.silent or incoming.past or incoming.author == "agent")
+
+
+def _commands(content: Content) -> bool:
+    """Whether it is no question: a command, typed or pressed, or something that happened."""
+    pressed = isinstance(content, Reply) and content.id.startswith("/")
+    return pressed or isinstance(content, Command | System)
 
 
 def _status(incoming: InboundMessage) -> Status:

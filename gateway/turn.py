@@ -1,4 +1,4 @@
-"""The turn: one incoming message to zero or more answers - handoff, lead, brain, in that order.
+"""The turn: one incoming message, or a burst of them, to zero or more answers. What it says is thought of in `think`.
 
 Crash safety rests on the order of its writes: answers first (ids that follow from the incoming message), then the
 conversation by compare-and-set on its `rev` (this commits the turn), then the incoming message as handled and, in the
@@ -8,41 +8,35 @@ same call, the claim of the first answer. Run again after any of them, a turn ha
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from loguru import logger
 
-from channels import kit
 from channels.degrade import degrade
-from gateway import bursts, manners, outbox
+from gateway import bursts, outbox
 from gateway.bursts import Burst
 from gateway.model.clock import Sequencer
 from gateway.model.content import (
     NEWER,
     Album,
-    Command,
     Content,
     FormReply,
-    Media,
-    Reply,
     System,
     Text,
     plain_text,
 )
-from gateway.model.conversation import Conversation, Lead, Pending
+from gateway.model.conversation import Conversation, Pending
 from gateway.model.errors import ParleyError, SendError, Unavailable
-from gateway.model.limits import LIMITS
-from gateway.model.message import Announced, Failure, Message, Status, stable_id
-from gateway.model.ports import Adapter, Answer, Brain, Clock, Delivery, Question
-from gateway.model.tenant import Channel, Tenant
-from gateway.model.texts import broken, told, unsupported
+from gateway.model.message import Announced, Failure, Message, Status
+from gateway.model.ports import Adapter, Brain, Clock, Delivery
+from gateway.model.tenant import Channel
+from gateway.model.texts import broken
 from gateway.model.work import Key, Work
 from gateway.ops.logging import stack
 from gateway.store import Store, TenantStore
-from leads import flow
-from leads.state import Context, LeadState, Step
+from gateway.think import Thinker, Thought
 
 OVERTAKEN = 6
 """How often a turn is run anew because somebody else changed the conversation meanwhile."""
@@ -50,24 +44,12 @@ OVERTAKEN = 6
 MOST_FAILURES = 5
 PREVIEW = 120
 SEEN_SECONDS = 1.0
-THINKS = 15.0
-"""Seconds that the brain has for an answer."""
-
-TOLD_EVERY = timedelta(seconds=LIMITS["told"].seconds)
+STOPPED = Failure("permission:stopped", "The customer asked for no more messages before this was sent.")
 UNUSABLE, OTHERS = timedelta(minutes=5), timedelta(seconds=5)
 
 
 class Overtaken(Exception):
     """Another process runs this turn, or has run it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """What a turn comes to: what to say, the conversation afterwards, and a lead to keep."""
-
-    say: Sequence[Content]
-    conversation: Conversation
-    lead: Lead | None = None
 
 
 class Turns:
@@ -90,6 +72,7 @@ class Turns:
         self._clock = clock
         self._sequencer = sequencer
         self._hints = work
+        self._thinker = Thinker(adapters, brain, clock, work)
 
     def without(self, *kinds: str) -> "Turns":
         """The same, but leaving conversations on these kinds of channel to other processes."""
@@ -119,7 +102,10 @@ class Turns:
                 await self._store.open_work.postpone(key.tenant, key.conversation, self._clock() + UNUSABLE)
                 return
             if conversation is not None and conversation.merged_into:
-                # A process that had not heard of it yet has stored here: it is said where the conversation goes on.
+                # A process that had not heard of it yet has stored here: it is said where the conversation goes on. There
+                # nobody knows which turns were committed here.
+                if done := [m.id for m in work if m.id in conversation.committed]:
+                    await store.messages.finish_turn(done, None, self._deliver.lease())
                 await store.messages.rehome(conversation.id, conversation.merged_into, self._clock())
                 return
             if channel.kind not in self._adapters or NEWER in [m.content for m in work]:
@@ -145,8 +131,9 @@ class Turns:
                 continue
             burst = bursts.first(waiting, conversation, channel.quiet, self._clock())
             if (until := burst.until or self._held(burst.messages[0])) is not None:
-                # It and what follows it wait, and so does what it has written, for none of that is committed.
-                unsent = [m for m in unsent or () if m.turn not in burst.ids]
+                # It and what follows it wait, and so does what they have written, for none of that is committed.
+                uncommitted = {m.id for m in waiting}
+                unsent = [m for m in unsent or () if m.turn not in uncommitted]
                 self._hints.poke(key, (until - self._clock()).total_seconds())
                 break
             try:
@@ -196,7 +183,11 @@ class Turns:
         unsent = unsent if unsent is None else [m for m in unsent if m.turn not in burst.ids]
         seen = asyncio.create_task(self._seen(channel, conversation, message))
         try:
+            before = conversation.stopped
             conversation, written = await self._commit(channel, store, conversation, burst, thought)
+            if conversation.stopped and not before:
+                # Another process may be about to claim what was allowed when it asked.
+                await store.messages.cancel_bot(conversation.id, STOPPED, [m.id for m in written])
             if gone := [i for i in stale if i not in {m.id for m in written}]:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
@@ -230,7 +221,7 @@ class Turns:
             if given is not None:
                 thought = replace(given, conversation=conversation)
             else:
-                thought = await self._think(channel, tenant, conversation, message, burst.content)
+                thought = await self._thinker.think(channel, tenant, conversation, message, burst.content)
             written = self._written(channel, conversation, message, thought)
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
@@ -277,105 +268,6 @@ class Turns:
     async def _begin(self, store: TenantStore, message: Message) -> Conversation:
         tenant = await self._store.directory.tenant(message.tenant)
         return await store.conversations.begin(message, tenant.language, self._clock())
-
-    async def _think(
-        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message, content: Content
-    ) -> Thought:
-        """What to answer to `content`, which `message` (the last of its burst) asks. Writes nothing."""
-        if _is_old_news(conversation, message):
-            return Thought((), conversation)
-        conversation = _known(conversation, message)
-        if message.extra.get("limited") == "contact":
-            return self._slowed(conversation)
-        said = self._understood(conversation, _asked(content))
-        reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
-        if reaction is not None:
-            return Thought(reaction.say, reaction.conversation)
-        if conversation.owner != "bot" or conversation.stopped:
-            return Thought((), conversation)
-        if isinstance(said, FormReply) and not self._adapters[channel.kind].capabilities.forms:
-            # A form of the business's own (a WhatsApp flow), not the one that asks for a lead's details.
-            return Thought((Text(told("form", conversation.language)),), conversation)
-        if not isinstance(said, Text | Reply | FormReply):
-            return Thought((Text(unsupported(conversation.language)),), conversation)
-        context = self._context(channel, tenant, conversation, message)
-        step = flow.step(LeadState.from_doc(conversation.lead), said, context)
-        if step.handled:
-            return self._led(conversation, channel, step)
-        asked = Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
-        answer = await self._answered(asked)
-        if answer.known:
-            after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
-            return self._led(conversation, channel, after)
-        return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
-
-    async def _answered(self, question: Question) -> Answer:
-        """What the brain knows, in bounded time: who thinks too long does not know."""
-        try:
-            with self._hints.elsewhere():
-                async with asyncio.timeout(THINKS):
-                    return await self._brain.answer(question)
-        except TimeoutError:
-            logger.warning("the answer took longer than {:.0f} s", THINKS)
-            return Answer(False)
-
-    def _slowed(self, conversation: Conversation) -> Thought:
-        """They write faster than they are answered, and are told so once in a while."""
-        now = self._clock()
-        recent = conversation.slowed is not None and now - conversation.slowed < TOLD_EVERY
-        if recent or conversation.owner != "bot" or conversation.stopped:
-            return Thought((), conversation)
-        return Thought((Text(told("slow_down", conversation.language)),), replace(conversation, slowed=now))
-
-    def _understood(self, conversation: Conversation, content: Content) -> Content:
-        """A typed "2" is the second choice, if there was a question with numbers; and a choice may be a command."""
-        if isinstance(content, Text) and conversation.pending is not None:
-            content = kit.understand_choice(content.text, conversation.pending) or content
-        if isinstance(content, Reply) and content.id.startswith("/"):
-            name, _, argument = content.id[1:].partition(" ")
-            content = Command(name, argument)
-        return manners.words(content)
-
-    def _context(
-        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message
-    ) -> Context:
-        sender = message.sender
-        return Context(
-            now=self._clock(),
-            site=channel.site,
-            language=conversation.language or tenant.language,
-            forms=self._adapters[channel.kind].capabilities.forms,
-            known_phone=sender.phone if sender else None,
-            known_name=conversation.name,
-            region=tenant.region,
-        )
-
-    def _led(self, conversation: Conversation, channel: Channel, step: Step) -> Thought:
-        """What the lead flow came to, as a thought."""
-        after = replace(conversation, lead=step.state.to_doc())
-        draft = step.save
-        if draft is None:
-            return Thought(step.say, after)
-        now = self._clock()
-        lead = Lead(
-            id=stable_id("ld", channel.id, conversation.contact),
-            tenant=conversation.tenant,
-            channel=channel.id,
-            contact=conversation.contact,
-            conversation=conversation.id,
-            created=now,
-            updated=now,
-            name=draft.name,
-            phone=draft.phone,
-            phone_kind=draft.phone_kind,
-            phone_region=draft.phone_region,
-            email=draft.email,
-            fields=draft.fields,
-            question=draft.question,
-            consent_text=draft.consent_text,
-            consent_at=draft.consent_at,
-        )
-        return Thought(step.say, replace(after, name=draft.name), lead)
 
     async def _seen(self, channel: Channel, conversation: Conversation, message: Message) -> None:
         """Tell the customer that we have it and that an answer is coming. Nothing depends on it."""
@@ -433,41 +325,11 @@ def _announced(before: Conversation, after: Conversation) -> Announced | None:
     return "queue" if before.owner == "bot" and after.owner == "queue" else None
 
 
-def _known(conversation: Conversation, message: Message) -> Conversation:
-    """The conversation with what a message tells of its sender. Whoever says something can be reached again."""
-    blocked = conversation.blocked and isinstance(message.content, System)
-    sender = message.sender
-    if sender is None:
-        return replace(conversation, blocked=blocked)
-    return replace(
-        conversation,
-        blocked=blocked,
-        address=sender.address,
-        name=conversation.name or sender.name,
-        language=conversation.chosen or sender.language or conversation.language,
-    )
-
-
-def _is_old_news(conversation: Conversation, message: Message) -> bool:
-    """What happened before the customer last wrote, and was told late."""
-    last = conversation.last_in
-    return isinstance(message.content, System) and last is not None and message.at < last
-
-
 def _heard(message: Message, conversation: Conversation) -> datetime | None:
     """When the customer last said something: what only happened opens no service window."""
     if isinstance(message.content, System):
         return conversation.last_in
     return max(message.at, conversation.last_in or message.at)
-
-
-def _asked(content: Content) -> Content:
-    """What a message asks: a file's caption is what was said with it."""
-    if isinstance(content, Media) and content.caption:
-        return Text(content.caption)
-    if isinstance(content, Album) and (said := [m.caption for m in content.items if m.caption]):
-        return Text("\n".join(said))
-    return content
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,8 @@ class Message:
     """How many of the attempts had an outcome that nobody could tell: the customer may have so many copies."""
     due: datetime | None = None
     possibly_doubled: bool = False
+    retried: datetime | None = None
+    """When a person had it sent again after it was given up."""
     failure: Failure | None = None
     sender: Sender | None = None
     bulk: bool = False

@@ -26,6 +26,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ENTRANCES: Final = frozenset({"/widget/session", "/widget/ws", "/widget/files"})
 """Where anybody may come in who has no key: these visits are counted."""
 
+WEBHOOKS: Final = "/webhooks/"
+
 KEPT: Final = 10_000
 MOST_HOPS: Final = 16
 
@@ -45,7 +47,8 @@ class Door:
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """A middleware: whatever answers 401 was a guess, at one account's door where the path names one."""
-        what = request.match_info.get("channel", "")
+        # A webhook's path only: whatever an API path names, a key is guessed all the same.
+        what = request.match_info.get("channel", "") if request.path.startswith(WEBHOOKS) else ""
         if (refusal := self.shut(request, what)) is not None:
             return refusal
         if request.path in ENTRANCES and (refusal := await self.entered(request)) is not None:
@@ -65,20 +68,21 @@ class Door:
         """The refusal for an address that guessed too often, before anything of its request is looked at. `what` is what
         it may guess at: another account's door stays open."""
         who = self._who(request)
-        until = self._shut.get(f"{who}|{what}") if who else None
+        guess = _guess(who, what) if who else ""
+        until = self._shut.get(guess)
         if until is None:
             return None
         wait = until - self._monotonic()
         if wait <= 0:
-            del self._shut[f"{who}|{what}"]
+            del self._shut[guess]
             return None
         return too_many("guess", wait)
 
     async def guessed(self, request: web.Request, what: str = "") -> None:
         """An address showed a key, a token, a link or a signature that is none."""
         who = self._who(request)
-        if who and await self._limits.take("guess", f"{who}|{what}"):
-            self._shut[f"{who}|{what}"] = self._monotonic() + LIMITS["guess"].seconds
+        if who and await self._limits.take("guess", _guess(who, what)):
+            self._shut[_guess(who, what)] = self._monotonic() + LIMITS["guess"].seconds
             while len(self._shut) > KEPT:
                 self._shut.popitem(last=False)
 
@@ -93,7 +97,9 @@ class Door:
 
     def _address(self, request: web.Request) -> Address | None:
         address = _read(request.remote or "")
-        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")[-MOST_HOPS:]):
+        # A proxy may add to the header that is there, or add one of its own behind it.
+        hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+        for hop in reversed(hops[-MOST_HOPS:]):
             if address is None or not any(address in n for n in self._trusted):
                 if hop.strip() and not self._warned:
                     self._warned = True
@@ -104,6 +110,11 @@ class Door:
                 break
             address = _read(hop) or address
         return address
+
+
+def _guess(who: str, what: str) -> str:
+    """A short name for an address and what it guesses at, however long that is."""
+    return hashlib.sha256(f"{who}|{what}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _read(text: str) -> Address | None:

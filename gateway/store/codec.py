@@ -1,8 +1,8 @@
 """Model to documents and back. The only place that knows how fields are stored."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
 from gateway.store.database import SCHEMA
 
 Doc = dict[str, Any]
+T = TypeVar("T")
 
 
 def aware(value: datetime | None) -> datetime | None:
@@ -93,6 +94,7 @@ def message_from_doc(d: Doc) -> Message:
         unknowns=d.get("unknowns", 0),
         due=aware(d.get("due")),
         possibly_doubled=d.get("possibly_doubled", False),
+        retried=aware(d.get("retried")),
         failure=Failure(failure["code"], failure["text"]) if failure else None,
         sender=_sender(sender) if sender else None,
         client_id=d.get("client_id"),
@@ -104,9 +106,15 @@ def message_from_doc(d: Doc) -> Message:
     )
 
 
+def read_as(kind: type[T], d: Doc, **made: Any) -> T:
+    """A part of a document; what a newer version has added to it is passed over."""
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{**{k: v for k, v in d.items() if k in names}, **made})
+
+
 def _sender(d: Doc) -> Sender:
-    aliases = tuple(Identity(**i) for i in d.get("aliases", ()))
-    return Sender(**{**d, "identity": Identity(**d["identity"]), "aliases": aliases})
+    aliases = tuple(read_as(Identity, i) for i in d.get("aliases", ()))
+    return read_as(Sender, d, identity=read_as(Identity, d["identity"]), aliases=aliases)
 
 
 def conversation_to_doc(c: Conversation) -> Doc:
@@ -200,7 +208,7 @@ def contact_from_doc(d: Doc) -> Contact:
     return Contact(
         id=d["_id"],
         tenant=d["tenant"],
-        identities=tuple(Identity(**i) for i in d["identities"]),
+        identities=tuple(read_as(Identity, i) for i in d["identities"]),
         name=d.get("name"),
         phone=d.get("phone"),
         email=d.get("email"),
@@ -248,7 +256,7 @@ def tenant_from_doc(d: Doc) -> Tenant:
         rev=d["rev"],
         language=d.get("language", "en"),
         region=d.get("region"),
-        rules=tuple(Rule(**r) for r in d.get("rules", ())),
+        rules=tuple(read_as(Rule, r) for r in d.get("rules", ())),
         limits=d.get("limits", {}),
         knowledge=d.get("knowledge", 0),
     )
@@ -276,9 +284,13 @@ def channel_to_doc(c: Channel, sealed: Doc) -> Doc:
 
 
 def channel_from_doc(d: Doc, secrets: dict[str, str]) -> Channel:
-    site = dict(d.get("site", {}))
-    site["fields"] = tuple(ExtraField(**f) for f in site.get("fields", ()))
-    site["links"] = tuple(site.get("links", ()))
+    stored = d.get("site", {})
+    site = read_as(
+        Site,
+        stored,
+        fields=tuple(read_as(ExtraField, f) for f in stored.get("fields", ())),
+        links=tuple(stored.get("links", ())),
+    )
     created = aware(d["created"])
     assert created is not None
     return Channel(
@@ -291,7 +303,7 @@ def channel_from_doc(d: Doc, secrets: dict[str, str]) -> Channel:
         rev=d["rev"],
         state=d["state"],
         origins=tuple(d.get("origins", ())),
-        site=Site(**site),
+        site=site,
         config=d.get("config", {}),
         secrets=secrets,
     )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bson.errors import BSONError
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConnectionFailure,
@@ -28,6 +29,7 @@ from gateway.model.errors import StoreError, Unavailable
 
 Doc = dict[str, Any]
 Database = AsyncDatabase[Doc]
+Collection = AsyncCollection[Doc]
 
 EMBEDDED_OPTIONS = "directConnection=true&retryWrites=false&w=majority&journal=true"
 DEFAULT_NAME = "parley"

@@ -7,6 +7,7 @@ from datetime import datetime
 from gateway.model.message import Message, Status
 from gateway.store.codec import Doc, message_from_doc
 from gateway.store.database import Database, guarded
+from gateway.store.messages import hold_places, take_places
 
 UNSURE = "delivery:unknown"
 """Why a message was given up that the customer may have."""
@@ -23,6 +24,7 @@ class DeadPage:
 class DeadLetters:
     def __init__(self, db: Database, tenant: str) -> None:
         self._messages = db["messages"]
+        self._bulk = db["bulk"]
         self._tenant = tenant
 
     async def page(self, before: int | None, limit: int) -> DeadPage:
@@ -49,14 +51,21 @@ class DeadLetters:
             change: Doc = {
                 "status": int(Status.QUEUED),
                 "due": now,
+                "retried": now,
                 "todo": "send",
                 "attempts": 0,
                 "unknowns": 0,
             }
             if message.failure is not None and message.failure.code == UNSURE:
                 change["possibly_doubled"] = True
+            place = None
+            if message.bulk:  # it goes behind what waits already
+                place = await take_places(self._bulk, self._tenant, message.channel, 1, now)
+                change |= {"todo": "bulk", "in_bulk": True, "place": place}
             if await self._decided(message, {"$set": change, "$unset": {"dead": ""}}):
                 queued.append(message)
+            if place is not None:
+                await hold_places(self._bulk, message.channel, place)
         return queued
 
     async def discard(self, messages: Sequence[Message], now: datetime) -> list[Message]:

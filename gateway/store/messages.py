@@ -17,7 +17,7 @@ from gateway.model.content import Album, Content
 from gateway.model.message import Failure, Message, Receipt, Status, message_id
 from gateway.store.amended import amended
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
-from gateway.store.database import Database, guarded
+from gateway.store.database import Collection, Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
 
 TURN_GRACE = timedelta(seconds=5)
@@ -189,16 +189,16 @@ class Messages:
         assert all(m.bulk for m in messages)
         places: dict[str, int] = {}
         for channel, count in Counter(m.channel for m in messages).items():
-            change = {"$inc": {"tail": count}, "$set": {"tenant": self._tenant, "at": now}}
-            async with guarded():
-                row = await self._bulk.find_one_and_update({"_id": channel}, change, upsert=True)
-            places[channel] = row["tail"] if row else 0
-        docs = []
+            places[channel] = await take_places(self._bulk, self._tenant, channel, count, now)
+        docs, next_place = [], dict(places)
         for message in messages:
-            docs.append(message_to_doc(message, "bulk", in_bulk=True, place=places[message.channel]))
-            places[message.channel] += 1
+            docs.append(message_to_doc(message, "bulk", in_bulk=True, place=next_place[message.channel]))
+            next_place[message.channel] += 1
         async with guarded():
-            return await self._inserts.insert(docs)
+            new = await self._inserts.insert(docs)
+        for channel, first in places.items():
+            await hold_places(self._bulk, channel, first)
+        return new
 
     async def renew(self, message: Message, lease: datetime) -> None:
         """Its sending takes long: the claim holds on."""
@@ -249,7 +249,9 @@ class Messages:
 
     async def rehome(self, conversation: str, new: str, now: datetime) -> None:
         """What is left to do in a conversation that has ended in another is done there."""
-        ids = [m.id for m in await self.work(conversation) if m.status is not Status.SENDING]
+        left = await self.work(conversation)
+        # What is being sent stays until its sender is to be presumed dead.
+        ids = [m.id for m in left if m.status is not Status.SENDING or (m.due is not None and m.due <= now)]
         calls = [
             UpdateOne({"_id": i, "tenant": self._tenant}, {"$set": {"conversation": new, "due": now}})
             for i in ids
@@ -325,13 +327,14 @@ class Messages:
         }
 
     async def wait_behind(self, message: Message, due: datetime) -> None:
-        """Nothing of the conversation that comes after a waiting message is looked at before it."""
+        """Nothing of the conversation that comes after a waiting message is looked at before it; a reply does not wait
+        for bulk."""
         async with guarded():
             await self._messages.update_many(
                 {
                     "tenant": self._tenant,
                     "conversation": message.conversation,
-                    "todo": "send",
+                    "todo": "bulk" if message.bulk else "send",
                     "seq": {"$gt": message.seq},
                 },
                 {"$set": {"due": due}},
@@ -480,14 +483,15 @@ class Messages:
         }
         await self._update_each(ids, {"status": {"$in": before}}, change)
 
-    async def cancel_bot(self, conversation: str, failure: Failure) -> None:
-        """Withdraw what the bot had queued: a person owns the conversation now."""
+    async def cancel_bot(self, conversation: str, failure: Failure, but: Sequence[str] = ()) -> None:
+        """Withdraw what the bot had queued: a person owns the conversation now, or the customer said stop. `but` stays."""
         standing = {"status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]}}
         change = {
             "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
             "$unset": dict(DONE),
         }
-        ids = [m.id for m in await self.work(conversation) if m.direction == "out" and m.author == "bot"]
+        left = await self.work(conversation)
+        ids = [m.id for m in left if m.direction == "out" and m.author == "bot" and m.id not in but]
         await self._update_each(ids, standing, change)
 
     async def get(self, message: str) -> Message | None:
@@ -516,6 +520,20 @@ class Messages:
                 .to_list()
             )
         return Page(tuple(message_from_doc(d) for d in docs[:limit]), len(docs) > limit)
+
+
+async def take_places(bulk: Collection, tenant: str, channel: str, count: int, now: datetime) -> int:
+    """The first of so many places at the end of a channel's queue."""
+    change = {"$inc": {"tail": count}, "$set": {"tenant": tenant, "at": now}, "$setOnInsert": {"head": 0}}
+    async with guarded():
+        row = await bulk.find_one_and_update({"_id": channel}, change, upsert=True)
+    return int(row["tail"]) if row else 0
+
+
+async def hold_places(bulk: Collection, channel: str, first: int) -> None:
+    """The messages are in the places taken: whoever looked there in between has passed nothing over."""
+    async with guarded():
+        await bulk.update_one({"_id": channel}, {"$min": {"head": first}, "$inc": {"written": 1}})
 
 
 SEEN_LATEST = 100

@@ -19,6 +19,9 @@ MATCH_TRIES = 8
 BULK_NOTED = timedelta(hours=1)
 """How long an account's queue is remembered after the last was written."""
 
+MOMENT = timedelta(milliseconds=1)
+"""The database's times are whole milliseconds."""
+
 WINDOW, MOST_WINDOWS = 200, 20
 """Places of a queue that are read at once, and how often in one look."""
 
@@ -36,20 +39,27 @@ class OpenWork:
         self._leases = db["leases"]
         self._bulk = db["bulk"]
 
-    async def due(self, now: datetime, limit: int) -> list[Key]:
-        """Conversations with something due, each once."""
+    async def due(self, now: datetime, limit: int, passed: dict[str, datetime] | None = None) -> list[Key]:
+        """Conversations with something due, each once. Where more than `limit` is, `passed` remembers how far this look
+        came, and the next one goes on from there: what gets nowhere hides nothing behind it."""
         keys: dict[Key, None] = {}
+        passed = {} if passed is None else passed
         async with guarded():
             for todo in ("turn", "send"):
-                cursor = (
+                after = passed.pop(todo, None)
+                which = {"$lte": now} if after is None else {"$lte": now, "$gte": after}
+                docs = await (
                     self._messages.find(
-                        {"todo": todo, "due": {"$lte": now}}, {"tenant": 1, "conversation": 1}
+                        {"todo": todo, "due": which}, {"tenant": 1, "conversation": 1, "due": 1}
                     )
                     .sort("due", 1)
                     .limit(limit)
+                    .to_list()
                 )
-                async for doc in cursor:
-                    keys[Key(doc["tenant"], doc["conversation"])] = None
+                keys |= {Key(d["tenant"], d["conversation"]): None for d in docs}
+                if len(docs) == limit:
+                    last = aware(docs[-1]["due"]) or now
+                    passed[todo] = last if last != after else last + MOMENT
         return list(keys)
 
     async def bulk(self, now: datetime, limit: int, room: Callable[[str], bool]) -> list[Key]:
@@ -79,7 +89,9 @@ class OpenWork:
         if head >= row["tail"] and await self._passed(row, now):
             return due[:limit]
         if head != row.get("head", 0):
-            await self._bulk.update_one({"_id": row["_id"], "at": row["at"]}, {"$set": {"head": head}})
+            # Unless somebody has written since: that may be in a place that we saw empty.
+            seen = {"_id": row["_id"], "at": row["at"], "written": row.get("written")}
+            await self._bulk.update_one(seen, {"$set": {"head": head}})
         return due[:limit]
 
     async def _passed(self, row: Doc, now: datetime) -> bool:
@@ -188,10 +200,12 @@ class OpenWork:
 
     async def match(self, messages: Messages, doc: Doc, now: datetime) -> bool:
         """Try a kept receipt again; it is looked for less and less often, until it expires."""
-        failure = doc.get("failure")
+        failure, number = doc.get("failure"), doc["status"]
+        if number not in list(Status):  # a newer version's: it is left to processes of that version
+            return False
         receipt = Receipt(
             provider_id=doc["provider_id"],
-            status=Status(doc["status"]),
+            status=Status(number),
             at=doc["at"],
             failure=Failure(**failure) if failure else None,
             detail=doc.get("detail"),

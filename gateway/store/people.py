@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from gateway.model.conversation import Identity
 from gateway.model.message import conversation_id, stable_id
-from gateway.store.codec import Doc, identity_key
+from gateway.store.codec import Doc, identity_key, read_as
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
@@ -208,7 +208,7 @@ class People:
                 doc = await self._contacts.find_one({"_id": other, "tenant": tenant})
                 if doc is None:
                     continue
-                found |= {Identity(**i): None for i in doc["identities"]}
+                found |= {read_as(Identity, i): None for i in doc["identities"]}
                 known = {f: doc[f] for f in ("name", "phone", "email") if doc.get(f)} | known
                 # Its keys go first: no two contacts may hold the same one.
                 await self._contacts.update_one(
@@ -220,7 +220,7 @@ class People:
             if main is None:
                 return
             missing = {f: v for f, v in known.items() if not main.get(f)}
-            found = {Identity(**i): None for i in main["identities"]} | found
+            found = {read_as(Identity, i): None for i in main["identities"]} | found
             change = {
                 **missing,
                 "identities": [asdict(i) for i in found],

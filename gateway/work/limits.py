@@ -103,7 +103,7 @@ class RateLimits:
         self._refused = refused
         self._own = Limiter(WindowStorage(monotonic))
         self._shared = _shared(pool) if pool is not None else None
-        self._away_until = float("-inf")
+        self._away, self._away_until = False, float("-inf")
         self._items: dict[tuple[LimitName, str | None], RateLimitItem] = {}
 
     async def take(self, name: LimitName, key: str, own: Mapping[str, str] | None = None) -> float:
@@ -117,10 +117,15 @@ class RateLimits:
     async def _passes(self, name: LimitName, item: RateLimitItem, key: str) -> bool:
         if self._shared is not None:
             if self._monotonic() >= self._away_until:
-                try:
-                    return await self._shared.hit(item, key)
-                except AWAY:
+                if self._away:  # one call finds out whether it is back: the others would all wait as long
                     self._away_until = self._monotonic() + LEFT_ALONE
+                try:
+                    passes = await self._shared.hit(item, key)
+                except AWAY:
+                    self._away, self._away_until = True, self._monotonic() + LEFT_ALONE
+                else:
+                    self._away, self._away_until = False, float("-inf")
+                    return passes
             if LIMITS[name].outage == "open":
                 return True
         return await self._own.hit(item, key)

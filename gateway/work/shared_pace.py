@@ -159,7 +159,8 @@ class SharedPace:
         async with self._filling:
             if not self._behind:
                 return
-            await self._local.recall(again=True)
+            if not await self._local.recall(again=True):
+                raise RedisError("what the other processes were told can't be read")
             self._behind = False
             rows = [
                 row

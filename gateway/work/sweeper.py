@@ -4,6 +4,7 @@ Its cost is that of the open work, whatever the length of the history: the index
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from gateway.model.content import Deleted, Edit
@@ -30,11 +31,12 @@ class Sweeper:
         self._room = room
         self._work = work
         self._clock = clock
+        self._passed: dict[str, datetime] = {}
 
     async def sweep(self) -> int:
         """One sweep: the number of conversations poked. Raises Unavailable."""
         now = self._clock()
-        keys = await self._store.open_work.due(now, MOST)
+        keys = await self._store.open_work.due(now, MOST, self._passed)
         for key in keys:
             self._work.poke(key)
         for key in await self._store.open_work.bulk(now, MOST_BULK, self._room):

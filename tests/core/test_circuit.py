@@ -19,6 +19,9 @@ class Inner:
         self.needed = 0.0
         self.paused: list[tuple[str, float, str | None]] = []
 
+    def held(self, channel: str, recipient: str) -> float:
+        return 0.0
+
     async def wait(self, channel: str, recipient: str, rates: Rates, bulk: bool = False) -> float:
         await asyncio.sleep(0)
         return self.needed
