@@ -137,7 +137,7 @@ class Receive:
             if message.author == "agent" and theirs and recent:
                 await self._taken_over(channel, message)
         if parsed.receipts:
-            await self._store.of(channel.tenant).messages.apply(channel.id, parsed.receipts, self._clock())
+            await self._store.of(channel.tenant).receipts.apply(channel.id, parsed.receipts, self._clock())
         for event in parsed.events:
             await self._happened(channel, event)
         for kind in parsed.ignored:

@@ -294,9 +294,9 @@ class Sockets:
                 page = await messages.before(visitor.conversation, before, PAGE)
                 line.put(self._page(visitor, page.messages, page.more, older=True))
             case frames.Delivered(upto=upto):
-                await messages.seen(visitor.conversation, upto, Status.DELIVERED, self._clock())
+                await visitor.store.receipts.seen(visitor.conversation, upto, Status.DELIVERED, self._clock())
             case frames.Seen(upto=upto):
-                await messages.seen(visitor.conversation, upto, Status.READ, self._clock())
+                await visitor.store.receipts.seen(visitor.conversation, upto, Status.READ, self._clock())
             case frames.Ping():
                 line.put({"t": "pong"})
             case frames.Typing():

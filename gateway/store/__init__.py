@@ -18,6 +18,7 @@ from gateway.store.leases import Leases
 from gateway.store.messages import Messages
 from gateway.store.open_work import OpenWork
 from gateway.store.people import People
+from gateway.store.receipts import Receipts
 from gateway.store.vault import Vault
 
 
@@ -31,6 +32,7 @@ class TenantStore:
     files: Files
     events: Events
     dead_letters: DeadLetters
+    receipts: Receipts
 
 
 class Store:
@@ -58,6 +60,7 @@ class Store:
             self.files.of(tenant),
             Events(self._db, tenant),
             DeadLetters(self._db, tenant),
+            Receipts(self._db, tenant),
         )
 
     async def ping(self) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from gateway.model.message import Message, Status
 from gateway.store.codec import Doc, message_from_doc
 from gateway.store.database import Database, guarded
-from gateway.store.messages import hold_places, take_places
+from gateway.store.places import hold_places, take_places
 
 UNSURE = "delivery:unknown"
 """Why a message was given up that the customer may have."""

@@ -9,29 +9,27 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from pymongo import UpdateOne
 
 from gateway.model.content import Album, Content
-from gateway.model.message import Failure, Message, Receipt, Status, message_id
+from gateway.model.message import Failure, Message, Status, message_id
 from gateway.store.amended import amended
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
-from gateway.store.database import Collection, Database, guarded
+from gateway.store.database import Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
+from gateway.store.places import hold_places, take_places
+from gateway.store.rows import DONE, by_provider_id, failure_doc, update_each
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
 
 AT_ONCE = timedelta()
-DONE = {"todo": "", "due": "", "in_bulk": "", "place": ""}
-"""What a message loses once nothing is left to do."""
 
 ALBUM_WAIT = timedelta(seconds=1.5)
 """How long an album waits for its next file before it is answered."""
 
 AMEND_TRIES = 8
-RECEIPT_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,6 @@ class Messages:
 
     def __init__(self, db: Database, inserts: GroupedInserts, tenant: str) -> None:
         self._messages = db["messages"]
-        self._receipts = db["receipts"]
         self._album_parts = db["album_parts"]
         self._bulk = db["bulk"]
         self._inserts = inserts
@@ -139,7 +136,7 @@ class Messages:
         """The same for the message that the provider calls so: a customer's, or one that we sent."""
         if await self.amend(message_id(channel, provider_id), content, at):
             return True
-        found = await self._by_provider_id(channel, provider_id)
+        found = await by_provider_id(self._messages, self._tenant, channel, provider_id)
         return found is not None and await self.amend(found, content, at)
 
     async def put_echoes(self, messages: Sequence[Message]) -> list[bool]:
@@ -304,7 +301,7 @@ class Messages:
         """It was not taken (or, `unknown`, may have been): look at it again when it is due. `message` as it was before
         the claim: the number of attempts tells our claim from one that came after it."""
         status = Status.UNKNOWN if unknown else Status.QUEUED
-        change: Doc = {"$set": {"status": int(status), "due": due, "failure": _failure(failure)}}
+        change: Doc = {"$set": {"status": int(status), "due": due, "failure": failure_doc(failure)}}
         if unknown:
             change["$inc"] = {"unknowns": 1}
         async with guarded():
@@ -345,12 +342,12 @@ class Messages:
         async with guarded():
             await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(Status.QUEUED)},
-                {"$set": {"due": due, "failure": _failure(failure)}},
+                {"$set": {"due": due, "failure": failure_doc(failure)}},
             )
 
     async def turn_failed(self, incoming: str, due: datetime | None, failure: Failure) -> None:
         """A turn broke: try it again when it is due, or never (None) and leave the reason."""
-        change: Doc = {"$set": {"failure": _failure(failure)}, "$inc": {"attempts": 1}}
+        change: Doc = {"$set": {"failure": failure_doc(failure)}, "$inc": {"attempts": 1}}
         if due is None:
             change["$set"]["status"] = int(Status.HANDLED)
             change["$unset"] = dict(DONE)
@@ -386,7 +383,7 @@ class Messages:
         which = self._claimed(message)
         if seen is not Status.SENDING:
             which = {"_id": message.id, "tenant": self._tenant, "status": int(seen)}
-        change: Doc = {"status": int(status), "failure": _failure(failure)}
+        change: Doc = {"status": int(status), "failure": failure_doc(failure)}
         if status is Status.DEAD:
             change["dead"] = True
         async with guarded():
@@ -403,96 +400,16 @@ class Messages:
         async with guarded():
             await self._messages.delete_many(which)
 
-    async def apply(self, channel: str, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Apply receipts, durably. One whose message is not known yet is kept and tried again."""
-        for receipt in receipts:
-            if not await self.apply_one(channel, receipt):
-                await self._keep(channel, receipt, now)
-
-    async def apply_one(self, channel: str, receipt: Receipt) -> bool:
-        """Whether its message was found. A refusal never overtakes a delivery."""
-        message = receipt.message or await self._by_provider_id(channel, receipt.provider_id)
-        if message is None:
-            return False
-        which: Doc = {"_id": message, "tenant": self._tenant, "channel": channel, "direction": "out"}
-        change: Doc = {
-            "$unset": {**DONE, "dead": ""},
-            "$max": {"status": int(receipt.status)},
-            "$min": {f"times.{receipt.status.label}": receipt.at},
-        }
-        told = {
-            "provider_id": receipt.provider_id or None,
-            "failure": _failure(receipt.failure) if receipt.failure else None,
-            "detail": receipt.detail,
-        }
-        if known := {k: v for k, v in told.items() if v is not None}:
-            change["$set"] = known
-        standing = {"status": {"$lt": int(Status.DELIVERED)}} if receipt.status is Status.FAILED else {}
-        async with guarded():
-            if (await self._messages.update_one({**which, **standing}, change)).matched_count:
-                return True
-            return bool(standing) and await self._messages.find_one(which, {"_id": 1}) is not None
-
-    async def _by_provider_id(self, channel: str, provider_id: str) -> str | None:
-        which = {"tenant": self._tenant, "channel": channel, "provider_id": provider_id}
-        async with guarded():
-            found = await self._messages.find_one(which, {"_id": 1})
-        return str(found["_id"]) if found else None
-
-    async def _update_each(self, ids: Sequence[str], standing: Doc, change: Doc) -> None:
-        """The same change to each message that still stands so."""
-        calls = [UpdateOne({"_id": i, "tenant": self._tenant, **standing}, change) for i in ids]
-        if calls:
-            async with guarded():
-                await self._messages.bulk_write(calls, ordered=False)
-
-    async def _keep(self, channel: str, receipt: Receipt, now: datetime) -> None:
-        doc: Doc = {
-            "_id": f"{channel}:{receipt.provider_id}:{receipt.status.label}",
-            "tenant": self._tenant,
-            "channel": channel,
-            "provider_id": receipt.provider_id,
-            "status": int(receipt.status),
-            "at": receipt.at,
-            "failure": _failure(receipt.failure) if receipt.failure else None,
-            "detail": receipt.detail,
-            "todo": "match",
-            "due": now + timedelta(seconds=2),
-            "expires": now + RECEIPT_KEPT,
-        }
-        async with guarded():
-            await insert_new(self._receipts, [doc])
-
-    async def seen(self, conversation: str, upto: int, status: Status, at: datetime) -> None:
-        """The widget has (or the visitor saw) everything up to a cursor: of the latest messages, those of ours."""
-        which = {"tenant": self._tenant, "conversation": conversation, "seq": {"$lte": upto}}
-        async with guarded():
-            docs = await (
-                self._messages.find(which, {"status": 1, "direction": 1})
-                .sort("seq", -1)
-                .limit(SEEN_LATEST)
-                .to_list()
-            )
-        # What is being sent counts: the widget may answer before our own record is written.
-        before = [int(s) for s in Status if s.out and s < status]
-        ids = [d["_id"] for d in docs if d["direction"] == "out" and d["status"] in before]
-        change = {
-            "$max": {"status": int(status)},
-            "$min": {f"times.{status.label}": at},
-            "$unset": dict(DONE),
-        }
-        await self._update_each(ids, {"status": {"$in": before}}, change)
-
     async def cancel_bot(self, conversation: str, failure: Failure, but: Sequence[str] = ()) -> None:
         """Withdraw what the bot had queued: a person owns the conversation now, or the customer said stop. `but` stays."""
         standing = {"status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]}}
         change = {
-            "$set": {"status": int(Status.CANCELLED), "failure": _failure(failure)},
+            "$set": {"status": int(Status.CANCELLED), "failure": failure_doc(failure)},
             "$unset": dict(DONE),
         }
         left = await self.work(conversation)
         ids = [m.id for m in left if m.direction == "out" and m.author == "bot" and m.id not in but]
-        await self._update_each(ids, standing, change)
+        await update_each(self._messages, self._tenant, ids, standing, change)
 
     async def get(self, message: str) -> Message | None:
         async with guarded():
@@ -520,25 +437,3 @@ class Messages:
                 .to_list()
             )
         return Page(tuple(message_from_doc(d) for d in docs[:limit]), len(docs) > limit)
-
-
-async def take_places(bulk: Collection, tenant: str, channel: str, count: int, now: datetime) -> int:
-    """The first of so many places at the end of a channel's queue."""
-    change = {"$inc": {"tail": count}, "$set": {"tenant": tenant, "at": now}, "$setOnInsert": {"head": 0}}
-    async with guarded():
-        row = await bulk.find_one_and_update({"_id": channel}, change, upsert=True)
-    return int(row["tail"]) if row else 0
-
-
-async def hold_places(bulk: Collection, channel: str, first: int) -> None:
-    """The messages are in the places taken: whoever looked there in between has passed nothing over."""
-    async with guarded():
-        await bulk.update_one({"_id": channel}, {"$min": {"head": first}, "$inc": {"written": 1}})
-
-
-SEEN_LATEST = 100
-"""How many of the latest messages one acknowledgement looks at."""
-
-
-def _failure(failure: Failure) -> dict[str, Any]:
-    return {"code": failure.code, "text": failure.text}

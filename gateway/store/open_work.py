@@ -11,7 +11,7 @@ from gateway.model.work import Key
 from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
-from gateway.store.messages import Messages
+from gateway.store.receipts import Receipts
 
 MATCH_TRIES = 8
 """How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
@@ -198,7 +198,7 @@ class OpenWork:
             )
         return found
 
-    async def match(self, messages: Messages, doc: Doc, now: datetime) -> bool:
+    async def match(self, receipts: Receipts, doc: Doc, now: datetime) -> bool:
         """Try a kept receipt again; it is looked for less and less often, until it expires."""
         failure, number = doc.get("failure"), doc["status"]
         if number not in list(Status):  # a newer version's: it is left to processes of that version
@@ -210,7 +210,7 @@ class OpenWork:
             failure=Failure(**failure) if failure else None,
             detail=doc.get("detail"),
         )
-        if await messages.apply_one(doc["channel"], receipt):
+        if await receipts.apply_one(doc["channel"], receipt):
             async with guarded():
                 await self._receipts.delete_one({"_id": doc["_id"]})
             return True

@@ -42,8 +42,8 @@ class Sweeper:
         for key in await self._store.open_work.bulk(now, MOST_BULK, self._room):
             self._work.poke(key)
         for receipt in await self._store.open_work.unmatched(now, MOST):
-            messages = self._store.of(receipt["tenant"]).messages
-            await self._store.open_work.match(messages, receipt, now)
+            receipts = self._store.of(receipt["tenant"]).receipts
+            await self._store.open_work.match(receipts, receipt, now)
         for waiting in await self._store.open_work.unamended(now, MOST):
             await self._store.open_work.amend_tried(waiting, await self._amend(waiting), now)
         return len(keys)

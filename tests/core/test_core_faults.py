@@ -544,7 +544,7 @@ async def test_what_was_withdrawn_at_a_takeover_and_was_read_is_shown_as_read(ti
 
 async def test_receipts_of_messages_that_are_not_ours_are_given_up(timed: Running) -> None:
     receipt = Receipt("wamid.of-another-system", Status.DELIVERED, timed.clock())
-    await timed.store.of("acme").messages.apply("ch_wa", [receipt], timed.clock())
+    await timed.store.of("acme").receipts.apply("ch_wa", [receipt], timed.clock())
 
     async def kept() -> int:
         return len(await timed.store.open_work.unmatched(timed.clock() + timedelta(days=1), 10))

@@ -119,7 +119,7 @@ async def test_a_receipt_before_our_own_record_is_applied_once_the_message_is_kn
     """Without our id in it, a receipt can only be matched by the provider's, which we may not know yet."""
     messages = running.store.of("acme").messages
     early = Receipt("wamid.early", Status.READ, datetime.now(UTC))
-    await messages.apply("ch_wa", [early], running.clock())
+    await running.store.of("acme").receipts.apply("ch_wa", [early], running.clock())
     await running.post_whatsapp(text("echo x", "wamid.x"))
     await running.until(lambda: len(running.graph.messages()) == 1)
     await running.idle()

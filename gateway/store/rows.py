@@ -1,0 +1,35 @@
+"""What the repositories of messages share: how a message is found, changed and done with."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pymongo import UpdateOne
+
+from gateway.model.message import Failure
+from gateway.store.codec import Doc
+from gateway.store.database import Collection, guarded
+
+DONE: Final = {"todo": "", "due": "", "in_bulk": "", "place": ""}
+"""What a message loses once nothing is left to do."""
+
+
+def failure_doc(failure: Failure) -> Doc:
+    return {"code": failure.code, "text": failure.text}
+
+
+async def by_provider_id(messages: Collection, tenant: str, channel: str, provider_id: str) -> str | None:
+    """Our id of the message that the provider calls so."""
+    which = {"tenant": tenant, "channel": channel, "provider_id": provider_id}
+    async with guarded():
+        found = await messages.find_one(which, {"_id": 1})
+    return str(found["_id"]) if found else None
+
+
+async def update_each(
+    messages: Collection, tenant: str, ids: Sequence[str], standing: Doc, change: Doc
+) -> None:
+    """The same change to each message that still stands so."""
+    calls = [UpdateOne({"_id": i, "tenant": tenant, **standing}, change) for i in ids]
+    if calls:
+        async with guarded():
+            await messages.bulk_write(calls, ordered=False)
