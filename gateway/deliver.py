@@ -117,6 +117,9 @@ class Deliver:
     def replying(self) -> AbstractContextManager[None]:
         return self._leisure.replying()
 
+    def elsewhere(self, bulk: bool = False) -> AbstractContextManager[None]:
+        return nullcontext() if bulk else self._leisure.elsewhere()
+
     def stay(self, channel: Channel) -> None:
         """Give a place among those under way back."""
         self._under_way[channel.id] -= 1
@@ -251,7 +254,8 @@ class Deliver:
         holding = asyncio.create_task(self._hold_claim(channel, message)) if large else None
         try:
             outgoing = await self._referring(channel, outgoing)
-            accepted = await self._adapters[channel.kind].send(channel, outgoing)
+            with self.elsewhere(message.bulk):
+                accepted = await self._adapters[channel.kind].send(channel, outgoing)
         except SendError as error:
             return await self._failed(channel, conversation, message, error)
         except Exception as error:  # a fault of ours, before or after the provider took it

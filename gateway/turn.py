@@ -221,7 +221,8 @@ class Turns:
             if given is not None:
                 thought = replace(given, conversation=conversation)
             else:
-                thought = await self._thinker.think(channel, tenant, conversation, message, burst.content)
+                with self._deliver.elsewhere():
+                    thought = await self._thinker.think(channel, tenant, conversation, message, burst.content)
             written = self._written(channel, conversation, message, thought)
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:

@@ -384,6 +384,9 @@ class Delivery(Protocol):
     def replying(self) -> AbstractContextManager[None]:
         """To be held while a conversation's turns and replies are under way: bulk gives way."""
 
+    def elsewhere(self, bulk: bool = False) -> AbstractContextManager[None]:
+        """To be held in there while a reply only waits for somebody else: bulk goes on meanwhile."""
+
     async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
         """A call other than a send was refused: what that says of the account or the recipient."""
 

@@ -22,7 +22,7 @@ BULK_NOTED = timedelta(hours=1)
 MOMENT = timedelta(milliseconds=1)
 """The database's times are whole milliseconds."""
 
-WINDOW, MOST_WINDOWS = 200, 20
+WINDOW, MOST_WINDOWS = 50, 40
 """Places of a queue that are read at once, and how often in one look."""
 
 

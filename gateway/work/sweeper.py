@@ -18,7 +18,7 @@ EVERY = 1.0
 """Seconds between sweeps."""
 
 MOST = 500
-MOST_BULK = 200
+MOST_BULK = 100
 """Bulk messages of a channel that one sweep pokes: a little more than leaves until the next."""
 
 
