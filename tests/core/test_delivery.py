@@ -1,5 +1,6 @@
 """The edge out when the provider misbehaves: nothing is lost, nothing is early, nothing overtakes, nothing is hidden."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -305,8 +306,12 @@ async def test_a_recipient_gets_no_more_than_the_provider_allows(timed: Running)
     for n in range(burst + 3):
         assert await timed.post_whatsapp(text_webhook(SENDER, f"echo {n}", f"wamid.{n}", NOW)) == 200
     await timed.until(lambda: len(timed.brain.asked) == burst + 3, seconds=30)
-    await timed.idle()
-    assert burst - 1 <= len(said(timed)) <= allowed()
+    # What found the account's lane full for a moment follows at the next look.
+    async with asyncio.timeout(30):
+        while len(said(timed)) < burst:
+            await timed.swept()
+            await asyncio.sleep(0.05)
+    assert len(said(timed)) <= allowed()
     timed.clock.move(seconds=7)
     await timed.swept()
     assert burst < len(said(timed)) <= allowed()

@@ -1,6 +1,7 @@
 """Review: what a person sends, and commands."""
 
 import argparse
+import contextlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from gateway.commands.channel import add_account
 from gateway.commands.context import Context
 from gateway.model.content import Text, plain_text
 from gateway.model.conversation import Identity
+from gateway.model.errors import Unavailable
 from gateway.model.ports import Parsed
 from gateway.store.database import RoundTrips
 from tests.conftest import Running
@@ -84,8 +86,14 @@ async def test_a_history_of_a_few_thousand_is_stored_before_the_provider_gives_u
     channel = await running.store.directory.channel("ch_wa")
     adapter = running.gateway.channels.webhooks["whatsapp"]
     monkeypatch.setattr(adapter, "parse", lambda *_: Parsed(incoming))
-    trips.counts.clear()
-    await running.gateway.receive.pulled(adapter, channel, b"")
+    for _ in range(3):
+        trips.counts.clear()
+        # A database that is slow to answer for once is the provider's to ask again.
+        with contextlib.suppress(Unavailable):
+            await running.gateway.receive.pulled(adapter, channel, b"")
+            break
+    else:
+        pytest.fail("never stored")
     # A contact and a conversation for each of the 500; the messages themselves and who they are in a few calls.
     # (The sweeper's own looks are not counted.)
     assert trips.counts["find people"] <= 10, trips.counts
