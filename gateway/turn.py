@@ -28,9 +28,10 @@ from gateway.model.content import (
     plain_text,
 )
 from gateway.model.conversation import Conversation, Pending
+from gateway.model.delivery import Delivery
 from gateway.model.errors import ParleyError, SendError, Unavailable
 from gateway.model.message import Announced, Failure, Message, Status
-from gateway.model.ports import Adapter, Brain, Clock, Delivery
+from gateway.model.ports import Adapter, Brain, Clock
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
 from gateway.model.work import Key, Work

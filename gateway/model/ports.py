@@ -5,15 +5,14 @@ core is given them by `gateway.bootstrap`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content, Source
-from gateway.model.conversation import Conversation, Identity
-from gateway.model.errors import SendError
+from gateway.model.conversation import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
 from gateway.model.tenant import Channel, ChannelKind, Rule
@@ -363,41 +362,3 @@ class KnowledgeStore(Protocol):
 
     async def chunks(self, tenant: str) -> list[Chunk]:
         """All passages of all documents, in the order of document and position."""
-
-
-# Delivery ------------------------------------------------------------------------------------------------
-
-
-class Delivery(Protocol):
-    """The edge out, as a turn sees it."""
-
-    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Whether a message just written may be claimed at once. If so it has a place among those under way, which
-        `run` gives back, or `stay` if the claim did not hold."""
-
-    def stay(self, channel: Channel) -> None:
-        """Give the place back: the message is not sent now."""
-
-    def at_leisure(self, bulk: bool) -> AbstractAsyncContextManager[None]:
-        """To be held during a database call for bulk; does nothing for a reply."""
-
-    def replying(self) -> AbstractContextManager[None]:
-        """To be held while a conversation's turns and replies are under way: bulk gives way."""
-
-    def elsewhere(self, bulk: bool = False) -> AbstractContextManager[None]:
-        """To be held in there while a reply only waits for somebody else: bulk goes on meanwhile."""
-
-    async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
-        """A call other than a send was refused: what that says of the account or the recipient."""
-
-    def lease(self) -> datetime:
-        """Until when a claim made now holds."""
-
-    async def run(
-        self,
-        channel: Channel,
-        conversation: Conversation,
-        messages: Sequence[Message],
-        claimed: str | None = None,
-    ) -> bool:
-        """Send what is queued, in order, as far as it may go; whether nothing of it is left waiting."""

@@ -22,71 +22,78 @@ LEFT_ALONE: Final = 1.0
 
 
 class WindowStorage(Storage, SlidingWindowCounterSupport):
-    """Windows in memory, as the library's own storage in Redis keeps them; a hit costs the same at any number of keys.
-
-    The library's own memory storage looks at every key now and then. Only the sliding window counter is supported.
-    """
+    """Windows in memory, as the library's own storage in Redis keeps them; a hit costs the same at any number of keys, where
+    the library's own memory storage looks at every key now and then."""
 
     STORAGE_SCHEME = None
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._monotonic = monotonic
-        # By key: when the current window began, its count, and the count of the one before.
-        self._windows: OrderedDict[str, tuple[float, int, int]] = OrderedDict()
+        # By key: when the current window began, its seconds, its count, and the count of the one before.
+        self._windows: OrderedDict[str, tuple[float, int, int, int]] = OrderedDict()
 
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         if amount > limit:
             return False
         now = self._monotonic()
-        began, current, previous = self._window(key, expiry, now)
+        began, _, current, previous = self._window(key, expiry, now)
         if floor(previous * (1 - (now - began) / expiry)) + current + amount > limit:
             return False
-        self._windows[key] = (began, current + amount, previous)
-        self._windows.move_to_end(key)
-        if len(self._windows) > KEPT:
-            self._windows.popitem(last=False)
+        self._keep(key, (began, expiry, current + amount, previous))
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         now = self._monotonic()
-        began, current, previous = self._window(key, expiry, now)
+        began, _, current, previous = self._window(key, expiry, now)
         left = began + expiry - now
         return previous, left if previous else 0.0, current, left + expiry if current else 0.0
 
     async def clear_sliding_window(self, key: str, expiry: int) -> None:
-        self._windows.pop(key, None)
+        await self.clear(key)
 
-    def _window(self, key: str, expiry: int, now: float) -> tuple[float, int, int]:
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        began, _, current, previous = self._window(key, expiry, self._monotonic())
+        self._keep(key, (began, expiry, current + amount, previous))
+        return current + amount
+
+    async def get(self, key: str) -> int:
         found = self._windows.get(key)
-        if found is None or now >= found[0] + 2 * expiry:
-            return now, 0, 0
-        began, current, _ = found
-        return found if now < began + expiry else (began + expiry, 0, current)
+        return self._window(key, found[1], self._monotonic())[2] if found else 0
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
+    async def get_expiry(self, key: str) -> float:
+        """When the current window ends, by the wall clock."""
+        found = self._windows.get(key)
+        left = found[0] + found[1] - self._monotonic() if found else 0.0
+        return time.time() + max(0.0, left)
 
-    async def check(self) -> bool:
-        return True
+    async def clear(self, key: str) -> None:
+        self._windows.pop(key, None)
 
     async def reset(self) -> int | None:
         count = len(self._windows)
         self._windows.clear()
         return count
 
-    async def clear(self, key: str) -> None:
-        self._windows.pop(key, None)
+    async def check(self) -> bool:
+        return True
 
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        raise NotImplementedError
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
 
-    async def get(self, key: str) -> int:
-        raise NotImplementedError
+    def _window(self, key: str, expiry: int, now: float) -> tuple[float, int, int, int]:
+        found = self._windows.get(key)
+        if found is None or now >= found[0] + 2 * expiry:
+            return now, expiry, 0, 0
+        began, _, current, _ = found
+        return found if now < began + expiry else (began + expiry, expiry, 0, current)
 
-    async def get_expiry(self, key: str) -> float:
-        raise NotImplementedError
+    def _keep(self, key: str, window: tuple[float, int, int, int]) -> None:
+        self._windows[key] = window
+        self._windows.move_to_end(key)
+        if len(self._windows) > KEPT:
+            self._windows.popitem(last=False)
 
 
 class RateLimits:

@@ -8,6 +8,8 @@ from ipaddress import ip_network
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from limits import RateLimitItemPerSecond
+from limits.aio.strategies import FixedWindowRateLimiter
 
 from gateway.model.content import Command, Text
 from gateway.model.limits import LIMITS, SETTABLE, parse
@@ -293,6 +295,21 @@ async def test_a_tenants_own_limit_counts_by_itself() -> None:
     assert await limits.take("contact", "a") == 0
     assert [await limits.take("guess", "a", own) for _ in range(2)] == [0, 0]  # not a tenant's to set
     assert await limits.take("api", "a", own) == 0
+
+
+async def test_the_storage_does_all_that_the_librarys_contract_asks() -> None:
+    """Its other strategies, too: the fixed window counts with it as with the library's own."""
+    time = Time()
+    storage = WindowStorage(time)
+    limiter, item = FixedWindowRateLimiter(storage), RateLimitItemPerSecond(2, 10)
+    assert [await limiter.hit(item, "a") for _ in range(3)] == [True, True, False]
+    assert await storage.get(item.key_for("a")) == 3
+    assert (await limiter.get_window_stats(item, "a")).remaining == 0
+    time.now += 10
+    assert await storage.get(item.key_for("a")) == 0
+    assert await limiter.hit(item, "a")
+    await limiter.clear(item, "a")
+    assert (await storage.get(item.key_for("a")), await storage.reset()) == (0, 0)
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
