@@ -40,6 +40,7 @@ from gateway.ops.patience import PATIENCE, Patience
 from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
 from gateway.receive import Receive
+from gateway.session import Sessions
 from gateway.settings import Settings, development_key
 from gateway.sockets import Sockets
 from gateway.store import Store
@@ -179,7 +180,7 @@ async def build(
         pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
         deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work)
-        sockets = Sockets(store, inbox, channels.web, clock, monotonic, settings.public_url, limits)
+        sockets = Sockets(store, inbox, channels.web, clock, monotonic, limits)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
             "slack": (settings.slack_signing_secret, None),
@@ -196,6 +197,7 @@ async def build(
             [
                 *Health(store, metrics, redis).routes(),
                 *receive.routes(),
+                *Sessions(store, channels.web, clock, settings.public_url, limits).routes(),
                 *sockets.routes(),
                 *Widget(store.directory, settings.public_url).routes(),
                 *Api(store, work, clock, settings.public_url, desk, links, limits, presence).routes(),

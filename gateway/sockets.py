@@ -1,4 +1,4 @@
-"""The edge towards browsers: the widget's session, its socket, and what a visitor says over it.
+"""The edge towards browsers: the widget's socket, and what a visitor says over it.
 
 Nothing is upgraded before its origin and its single-use ticket are checked. What is said is acknowledged only
 once it is stored.
@@ -6,16 +6,14 @@ once it is stored.
 
 import asyncio
 import contextlib
-import json
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
-from channels.registry import Hub, Line, WebAdapter, as_text, frames, language_for
+from channels.registry import Hub, Line, WebAdapter, as_text, frames
 from gateway.inbox import Inbox, conversation_of
 from gateway.model.content import Content, Media, MediaKind
 from gateway.model.conversation import Identity
@@ -24,12 +22,11 @@ from gateway.model.limits import LIMITS, Limits
 from gateway.model.message import Message, Status
 from gateway.model.ports import ChannelEvent, Clock, InboundMessage
 from gateway.model.tenant import Channel
-from gateway.ops.door import too_many
 from gateway.ops.problems import problem
+from gateway.site import open_site
 from gateway.store import Store, TenantStore
 
 MAX_FRAME = 64 * 1024
-MAX_SESSION_BODY = 4 * 1024
 PAGE = 50
 RESUME_PAGE = 200
 OVERLAP = 60_000_000
@@ -59,7 +56,7 @@ class _Closed(Exception):
 
 
 class Sockets:
-    """The widget's routes."""
+    """The widget's sockets."""
 
     def __init__(
         self,
@@ -68,7 +65,6 @@ class Sockets:
         adapter: WebAdapter,
         clock: Clock,
         monotonic: Monotonic,
-        public_url: str,
         limits: Limits,
     ) -> None:
         self._limits = limits
@@ -78,113 +74,10 @@ class Sockets:
         self._hub: Hub = adapter.hub
         self._clock = clock
         self._monotonic = monotonic
-        self._public_url = public_url
         self._open: set[web.WebSocketResponse] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.post("/widget/session", self.session),
-            web.get("/widget/ws", self.socket),
-        ]
-
-    # The session
-
-    async def session(self, request: web.Request) -> web.Response:
-        try:
-            answer = await self._session(request)
-        except Unavailable:
-            answer = problem(503, "unavailable", "Try again shortly.", headers={"Retry-After": "5"})
-        # A refusal, too, is told to the page that asked: it holds nothing that another origin may not know.
-        answer.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "null")
-        answer.headers["Access-Control-Expose-Headers"] = "Retry-After"
-        answer.headers["Vary"] = "Origin"
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    async def _session(self, request: web.Request) -> web.Response:
-        asked = await self._asked(request)
-        if asked is None:
-            return problem(400, "bad_session", 'The body must be JSON: {"site", "token", "language"}.')
-        site, token, wanted = asked
-        try:
-            channel = await self._site(site)
-        except NotFound:
-            return problem(404, "no_site", "There is no such site. Check data-site in the page's script tag.")
-        if request.headers.get("Origin", "") not in channel.origins:
-            return problem(403, "origin", "This page's origin is not on the site's list of allowed origins.")
-        tenant = await self._store.directory.tenant(channel.tenant)
-        if wait := await self._limits.take("site", channel.id, tenant.limits):
-            return too_many("site", wait)
-        return await self._begin(request, channel, token, wanted)
-
-    async def _asked(self, request: web.Request) -> tuple[str, str | None, str | None] | None:
-        if request.content_length is not None and request.content_length > MAX_SESSION_BODY:
-            return None
-        try:
-            asked = json.loads(await _upto(request, MAX_SESSION_BODY))
-        except (ValueError, RecursionError):
-            return None
-        if not isinstance(asked, dict):
-            return None
-        site, token, language = asked.get("site"), asked.get("token"), asked.get("language")
-        if (
-            not isinstance(site, str)
-            or not isinstance(token, str | None)
-            or not isinstance(language, str | None)
-        ):
-            return None
-        return site, token, language
-
-    async def _site(self, site: str) -> Channel:
-        if not site.isprintable():
-            raise NotFound("no such site")  # NUL or a lone surrogate: no store takes it, so none has it
-        channel = await self._store.directory.channel(site)
-        if channel.kind != "web" or channel.state != "active":
-            raise NotFound(site)
-        return channel
-
-    async def _begin(
-        self, request: web.Request, channel: Channel, token: str | None, wanted: str | None
-    ) -> web.Response:
-        now, tokens = self._clock(), self._adapter.tokens
-        visitor = None
-        if token:
-            try:
-                visitor = tokens.read_visitor(token, channel.id, now)
-            except NotAuthentic:
-                return problem(
-                    401, "token", "The visitor token is not valid (any more). Ask again without one."
-                )
-        visitor, token = tokens.visitor(channel.id, now, visitor)
-        tenant = await self._store.directory.tenant(channel.tenant)
-        language = language_for(channel.site.language, wanted, tenant.language)
-        site = channel.site
-        return web.json_response(
-            {
-                "token": token,
-                "ticket": tokens.ticket(channel.id, visitor, language, now),
-                "socket": self._socket_url(request),
-                "site": {
-                    "title": site.title,
-                    "greeting": site.greeting,
-                    "color": site.color,
-                    "position": site.position,
-                    "avatar": site.avatar,
-                    "language": language,
-                    "links": [*channel.origins, *site.links],
-                },
-            }
-        )
-
-    def _socket_url(self, request: web.Request) -> str:
-        """The public address if the page came by it, else the address that this request used (a phone in the same
-        network, a test on a free port)."""
-        public = urlsplit(self._public_url)
-        secure = public.scheme == "https"
-        host = public.netloc if secure else request.host
-        return f"{'wss' if secure else 'ws'}://{host}/widget/ws"
-
-    # The socket
+        return [web.get("/widget/ws", self.socket)]
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         visitor = await self._admit(request)
@@ -216,7 +109,7 @@ class Sockets:
             )
         try:
             ticket = self._adapter.tokens.read_ticket(offered[1] if len(offered) == 2 else "", self._clock())
-            channel = await self._site(ticket.site)
+            channel = await open_site(self._store.directory, ticket.site)
         except (NotAuthentic, NotFound):
             return problem(401, "ticket", "A socket needs a fresh ticket from /widget/session.")
         if offered[0] != PROTOCOL or request.headers.get("Origin", "") not in channel.origins:
@@ -277,7 +170,7 @@ class Sockets:
     async def _still_open(self, visitor: _Visitor) -> None:
         """A site that was disabled, or lost the page's origin, takes nothing more. Raises _Closed."""
         try:
-            channel = await self._site(visitor.channel.id)
+            channel = await open_site(self._store.directory, visitor.channel.id)
         except NotFound:
             raise _Closed from None
         if visitor.origin not in channel.origins:
@@ -388,16 +281,6 @@ class Sockets:
         await asyncio.gather(
             *(s.close(code=WSCloseCode.SERVICE_RESTART) for s in sockets), return_exceptions=True
         )
-
-
-async def _upto(request: web.Request, limit: int) -> bytes:
-    """The body. Raises ValueError when it is longer."""
-    body = b""
-    async for part in request.content.iter_any():
-        body += part
-        if len(body) > limit:
-            raise ValueError("too long")
-    return body
 
 
 def _error(error: frames.BadFrame) -> dict[str, Any]:

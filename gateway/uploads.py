@@ -18,6 +18,7 @@ from gateway.model.errors import Invalid, NotAuthentic, NotFound, Unavailable
 from gateway.model.ports import Clock
 from gateway.model.tenant import Channel
 from gateway.ops.problems import problem
+from gateway.site import open_site, told
 from gateway.store import Store
 
 MOST_BYTES: Final = 25 * 1024 * 1024
@@ -66,7 +67,7 @@ class Uploads:
             "Access-Control-Allow-Headers": "Authorization, Content-Type",
             "Access-Control-Max-Age": "600",
         }
-        return _told(request, web.Response(status=204, headers=headers))
+        return told(request, web.Response(status=204, headers=headers))
 
     async def upload(self, request: web.Request) -> web.Response:
         try:
@@ -85,15 +86,10 @@ class Uploads:
             answer = await self._limited(request, channel, visitor)
         if not request.content.at_eof():
             answer.force_close()  # what is left of a refused file is not read
-        return _told(request, answer)
+        return told(request, answer)
 
     async def _site(self, request: web.Request) -> Channel:
-        site = request.query.get("site", "")
-        if not site.isprintable():
-            raise NotFound("no such site")
-        channel = await self._store.directory.channel(site)
-        if channel.kind != "web" or channel.state != "active":
-            raise NotFound(site)
+        channel = await open_site(self._store.directory, request.query.get("site", ""))
         if request.headers.get("Origin", "") not in channel.origins:
             raise NotAuthentic
         return channel
@@ -153,12 +149,3 @@ class Uploads:
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
     async for part in request.content.iter_chunked(64 * 1024):
         yield part
-
-
-def _told(request: web.Request, answer: web.Response) -> web.Response:
-    """A refusal, too, is told to the page that asked: it holds nothing that another origin may not know."""
-    answer.headers["Access-Control-Allow-Origin"] = request.headers.get("Origin", "null")
-    answer.headers["Access-Control-Expose-Headers"] = "Retry-After"
-    answer.headers["Vary"] = "Origin"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer

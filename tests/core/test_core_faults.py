@@ -18,7 +18,7 @@ from loguru import logger
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, PyMongoError, WriteError
 
 from channels.whatsapp.adapter import WhatsAppAdapter
-from gateway import deliver, sockets, turn
+from gateway import deliver, session, turn
 from gateway.bootstrap import build, listening, working
 from gateway.commands.channel import set_state
 from gateway.commands.context import Context
@@ -634,13 +634,13 @@ async def test_a_session_whose_body_comes_in_two_segments(
     timed: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = asyncio.Event()
-    whole = sockets._upto
+    whole = session._upto
 
     async def reading(request: web.Request, limit: int) -> bytes:
         begun.set()
         return await whole(request, limit)
 
-    monkeypatch.setattr("gateway.sockets._upto", reading)
+    monkeypatch.setattr("gateway.session._upto", reading)
     body = b'{"site": "ch_web"}'
     head = (
         f"POST /widget/session HTTP/1.1\r\nHost: shop\r\nOrigin: {ORIGIN}\r\n"
