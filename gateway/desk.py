@@ -154,9 +154,9 @@ async def _amend(store: TenantStore, written: Sequence[Message]) -> None:
     for message in written:
         match message.content:
             case Edit(to=to, content=changed):
-                await store.messages.amend(to, changed, message.at)
+                await store.amendments.amend(to, changed, message.at)
             case Deleted(to=to):
-                await store.messages.amend(to, None, message.at)
+                await store.amendments.amend(to, None, message.at)
 
 
 def _is_too_much(said: Content, capabilities: Capabilities) -> bool:

@@ -219,12 +219,12 @@ class Inbox:
 
     async def _apply(self, channel: Channel, puts: Sequence[_Put]) -> None:
         """Edits and deletions; after the whole body is stored, for it may hold their messages, too."""
-        messages = self._store.of(channel.tenant).messages
+        amendments = self._store.of(channel.tenant).amendments
         for put in puts:
             content = put.message.content
             if isinstance(content, Edit | Deleted):
                 changed = content.content if isinstance(content, Edit) else None
-                if not await messages.amend_named(channel.id, content.to, changed, put.incoming.at):
+                if not await amendments.amend_named(channel.id, content.to, changed, put.incoming.at):
                     await self._store.open_work.amend_later(put.message, content.to, self._clock())
 
 

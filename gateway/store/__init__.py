@@ -5,6 +5,7 @@ from functools import cached_property
 
 from gateway.model.ports import Clock
 from gateway.store.access import Access
+from gateway.store.amended import Amendments
 from gateway.store.conversations import Conversations
 from gateway.store.database import Database, guarded
 from gateway.store.dead_letters import DeadLetters
@@ -33,6 +34,7 @@ class TenantStore:
     events: Events
     dead_letters: DeadLetters
     receipts: Receipts
+    amendments: Amendments
 
 
 class Store:
@@ -61,6 +63,7 @@ class Store:
             Events(self._db, tenant),
             DeadLetters(self._db, tenant),
             Receipts(self._db, tenant),
+            Amendments(self._db, tenant),
         )
 
     async def ping(self) -> None:

@@ -12,14 +12,13 @@ from datetime import datetime, timedelta
 
 from pymongo import UpdateOne
 
-from gateway.model.content import Album, Content
-from gateway.model.message import Failure, Message, Status, message_id
-from gateway.store.amended import amended
+from gateway.model.content import Album
+from gateway.model.message import Failure, Message, Status
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
 from gateway.store.places import hold_places, take_places
-from gateway.store.rows import DONE, by_provider_id, failure_doc, update_each
+from gateway.store.rows import DONE, failure_doc, update_each
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
@@ -28,8 +27,6 @@ AT_ONCE = timedelta()
 
 ALBUM_WAIT = timedelta(seconds=1.5)
 """How long an album waits for its next file before it is answered."""
-
-AMEND_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +103,6 @@ class Messages:
                 {"_id": message.id, "tenant": self._tenant, "todo": "turn"}, {"$max": {"due": due}}
             )
         return True
-
-    async def amend(self, message: str, content: Content | None, at: datetime) -> bool:
-        """Its author changed what a message says, or (None) took it back; whether it is there. What it said first is
-        kept, and an older change does not overtake a newer one. A file of an album is changed in its album."""
-        which = {"_id": message, "tenant": self._tenant}
-        for _ in range(AMEND_TRIES):
-            async with guarded():
-                found = await self._messages.find_one(which)
-                part = None if found else await self._album_parts.find_one(which)
-                if part is not None:
-                    found = await self._messages.find_one({"_id": part["album"], "tenant": self._tenant})
-            if found is None:
-                return False
-            standing = message_from_doc(found)
-            change = amended(standing, content, at, part["file"] if part else None)
-            if change is None:
-                return True
-            # Beside the id what it was read as: two changes at once are made one after the other.
-            seen = {"_id": found["_id"], "tenant": self._tenant, "edited": found.get("edited")}
-            async with guarded():
-                if (await self._messages.update_one(seen, {"$set": change})).matched_count:
-                    return True
-        return True
-
-    async def amend_named(
-        self, channel: str, provider_id: str, content: Content | None, at: datetime
-    ) -> bool:
-        """The same for the message that the provider calls so: a customer's, or one that we sent."""
-        if await self.amend(message_id(channel, provider_id), content, at):
-            return True
-        found = await by_provider_id(self._messages, self._tenant, channel, provider_id)
-        return found is not None and await self.amend(found, content, at)
 
     async def put_echoes(self, messages: Sequence[Message]) -> list[bool]:
         """Store what a person of the business said in the provider's own app; for each whether it is theirs and has not

@@ -50,9 +50,9 @@ class Sweeper:
 
     async def _amend(self, waiting: Doc) -> bool:
         """An edit that came before its message: whether there is nothing left to do."""
-        messages = self._store.of(waiting["tenant"]).messages
-        edit = await messages.get(waiting["message"])
+        store = self._store.of(waiting["tenant"])
+        edit = await store.messages.get(waiting["message"])
         if edit is None or not isinstance(edit.content, Edit | Deleted):
             return True
         changed = edit.content.content if isinstance(edit.content, Edit) else None
-        return await messages.amend_named(waiting["channel"], waiting["to"], changed, edit.at)
+        return await store.amendments.amend_named(waiting["channel"], waiting["to"], changed, edit.at)

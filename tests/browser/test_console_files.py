@@ -193,8 +193,8 @@ async def seed(store: Store) -> None:
     [unsent] = [m for m in ours if m.status is Status.QUEUED]
     blocked = Failure("telegram:403_blocked", "The customer blocked the bot.")
     await own.messages.end(unsent, Status.QUEUED, Status.FAILED, blocked)
-    assert await own.messages.amend(changed.id, Text("At seven?"), NOW)
-    assert await own.messages.amend(gone.id, None, NOW)
+    assert await own.amendments.amend(changed.id, Text("At seven?"), NOW)
+    assert await own.amendments.amend(gone.id, None, NOW)
 
 
 def in_a_thread(work: Any) -> None:

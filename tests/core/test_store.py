@@ -246,7 +246,14 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     # channels get there, and nobody reads another tenant's.
     await bolt.events.put("ch_wa", arguments["event"], later)
     assert await acme.events.latest("ch_wa", 9) == before_it
-    for repository in (bolt.messages, bolt.conversations, bolt.files, bolt.dead_letters, bolt.receipts):
+    for repository in (
+        bolt.messages,
+        bolt.conversations,
+        bolt.files,
+        bolt.dead_letters,
+        bolt.receipts,
+        bolt.amendments,
+    ):
         for name in _public(type(repository)):
             method = getattr(repository, name)
             given = {**arguments, **special.get(name, {})}
