@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
@@ -16,6 +17,7 @@ from gateway.model.message import Message, Status, outgoing_id
 from gateway.model.work import Key
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.store.messages import Messages
 from tests.conftest import MovableClock, Running, ScriptedBrain, make_site, make_tenant, make_whatsapp
 from tests.core.visitor import Visitor
 from tests.providers.graph import Fault, GraphStandIn
@@ -342,3 +344,28 @@ async def test_a_refused_read_mark_pauses_the_lane(quiet: None, timed: Running) 
     await timed.gateway.deliver.refused(channel, conversation, slow)
     await ask(timed, "echo two")
     assert said(timed) == ["echo one"]
+
+
+async def test_a_lane_that_is_paused_while_a_message_is_claimed_is_heeded(
+    quiet: None, timed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 13: the claim may take long; what the provider says meanwhile, to another send, counts."""
+    whole = Messages.finish_turn
+
+    async def slow(messages: Messages, *given: Any) -> bool:
+        claimed = await whole(messages, *given)
+        await timed.gateway.deliver._pace.pause("ch_wa", 30)
+        return claimed
+
+    monkeypatch.setattr(Messages, "finish_turn", slow)
+    await ask(timed, "echo held")
+    monkeypatch.undo()
+    assert said(timed) == []
+    [held] = await outgoing(timed)
+    assert (held.status, held.attempts) == (Status.QUEUED, 0)
+    timed.clock.move(seconds=29)
+    await timed.swept()
+    assert said(timed) == []
+    timed.clock.move(seconds=2)
+    await timed.swept()
+    assert said(timed) == ["echo held"]
