@@ -4,6 +4,10 @@ It is a separate program that we speak to over the wire. It listens on loopback,
 that it keeps for as long as we run, and syncs on every commit. If it dies it is started again on the same port, so
 that clients reconnect by themselves. `DATA_DIR/embedded.json` holds its address for commands that run beside us.
 One gateway at a time uses a folder: the lock is held by us, not by the child, and the system frees it however we end.
+
+Documents that expire are removed by us: its own sweeper stays at the place where it stopped, which holds back what
+the storage may forget, and under a load of writes everything then waited for minutes. Should it hang all the same, it is
+killed and started again; it syncs on every commit, so nothing is lost.
 """
 
 import asyncio
@@ -18,12 +22,20 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from gateway.store.database import EMBEDDED_OPTIONS
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from gateway.store.database import DEFAULT_NAME, EMBEDDED_OPTIONS, INDEXES, Database, Doc
 
 START_SECONDS = 30.0
+TEND_SECONDS = 30.0
+"""Between two looks at whether it answers and what has expired."""
+HANG_SECONDS = 60.0
+"""A server that answers nobody for so long hangs. An index built over much is the longest that it may rightly take."""
 STOP_SECONDS = 15.0
 LOG_LIMIT = 10 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
@@ -62,15 +74,15 @@ async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[
         except BaseException:
             await server.stop()
             raise
-        keeper = asyncio.create_task(server.keep())
-        uri = f"mongodb://127.0.0.1:{server.port}/parley?{EMBEDDED_OPTIONS}"
+        uri = f"mongodb://127.0.0.1:{server.port}/{DEFAULT_NAME}?{EMBEDDED_OPTIONS}"
+        tasks = [asyncio.create_task(server.keep()), asyncio.create_task(server.tend(uri))]
         _write_private(data_dir / "embedded.json", json.dumps({"uri": uri, "pid": server.pid}))
         try:
             yield uri
         finally:
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await server.stop()
             (data_dir / "embedded.json").unlink(missing_ok=True)
 
@@ -91,13 +103,14 @@ class _Server:
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.unlink()
         config = self._data_dir / "embedded.toml"
-        config.touch()  # named on the command line, it keeps the server from looking for one elsewhere
+        config.write_text("[storage]\nttl_sweep_seconds = 0\n", encoding="utf-8")
         with path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "secantus",
                 "--config", str(config),
                 "--host", "127.0.0.1", "--port", str(self.port),
                 "--storage-path", str(self._data_dir / "db"),
+                "--standalone",  # no log of changes: nobody reads it, and every write would be written twice
                 "--sync-on-commit", "--cache-size", "128M", "--log-level", "WARNING",
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,  # Ctrl-C is for us; we stop it after our own work is done
@@ -143,6 +156,23 @@ class _Server:
                 told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
                 _write_private(path, json.dumps({**told, "pid": self.pid}))
 
+    async def tend(self, uri: str) -> None:
+        """Remove what has expired, and end a server that hangs, for `keep` to start it again."""
+        async with AsyncMongoClient[Doc](uri, serverSelectionTimeoutMS=3_000) as client:
+            while True:
+                await asyncio.sleep(TEND_SECONDS)
+                process = self._process
+                try:
+                    async with asyncio.timeout(HANG_SECONDS):
+                        await _answer(client)
+                except TimeoutError:
+                    self._log(f"the embedded database has not answered for {HANG_SECONDS:.0f} s; ending it")
+                    if process is self._process and process is not None and process.returncode is None:
+                        process.kill()
+                    continue
+                with contextlib.suppress(PyMongoError):
+                    await remove_expired(client.get_default_database(), datetime.now(UTC))
+
     async def stop(self) -> None:
         process = self._process
         if process is None or process.returncode is not None:
@@ -153,6 +183,22 @@ class _Server:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def _answer(client: AsyncMongoClient[Doc]) -> None:
+    """Ask until it answers, for as long as the caller lets us: it may just be starting."""
+    while True:
+        with contextlib.suppress(PyMongoError):
+            await client.admin.command("ping")
+            return
+        await asyncio.sleep(1)
+
+
+async def remove_expired(database: Database, now: datetime) -> None:
+    """What MongoDB does by itself for an index that expires."""
+    for index in INDEXES:
+        if index.expire:
+            await database[index.collection].delete_many({index.keys[0]: {"$lte": now}})
 
 
 def _die_with_parent() -> Callable[[], None] | None:
