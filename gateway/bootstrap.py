@@ -63,6 +63,9 @@ from gateway.work.shared_pace import SharedPace
 from gateway.work.sweeper import EVERY, Sweeper
 from gateway.work.watch import WATCH, WorkerWatch
 
+EXPIRY = 60.0
+"""Seconds between removals of what has expired."""
+
 LAST_LOOK = 1.0
 LAST_REQUESTS = 5.0
 STOP_SECONDS = 20.0
@@ -300,6 +303,9 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         ),
         asyncio.create_task(again_and_again("puller", gateway.pull.follow, FOLLOWS, stop), name="pull"),
         asyncio.create_task(again_and_again("sweeper", gateway.sweeper.sweep, EVERY, stop), name="sweeper"),
+        asyncio.create_task(
+            again_and_again("expiry", gateway.store.remove_expired, EXPIRY, stop), name="expiry"
+        ),
         asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"

@@ -7,7 +7,7 @@ from gateway.model.ports import Clock
 from gateway.store.access import Access
 from gateway.store.amended import Amendments
 from gateway.store.conversations import Conversations
-from gateway.store.database import Database, guarded
+from gateway.store.database import Database, guarded, remove_expired
 from gateway.store.dead_letters import DeadLetters
 from gateway.store.directory import Directory
 from gateway.store.events import Events
@@ -40,6 +40,7 @@ class TenantStore:
 class Store:
     def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
         self._db = db
+        self._clock = clock
         self._inserts = GroupedInserts(db["messages"])
         self.vault = vault
         self.directory = Directory(db, vault, clock)
@@ -70,6 +71,9 @@ class Store:
         """Raises Unavailable when the database does not answer."""
         async with guarded():
             await self._db.command("ping")
+
+    async def remove_expired(self) -> None:
+        await remove_expired(self._db, self._clock())
 
     async def close(self) -> None:
         await self._inserts.close()

@@ -7,8 +7,10 @@ a hung server does not hold a turn for ever. The driver reconnects by itself; no
 """
 
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from bson.errors import BSONError
@@ -121,6 +123,7 @@ class Index:
     unique: bool = False
     partial: tuple[tuple[str, Any], ...] = ()
     expire: bool = False
+    """What has the time in its one field behind it is removed: by us (`remove_expired`), never by the database."""
 
 
 # "$gt: ''" means "is a string", in a form that the embedded server's planner, too, matches to a query.
@@ -188,11 +191,29 @@ async def migrate(db: Database, say: Callable[[str], None] = lambda _: None) -> 
         if found is None or found["needed"] < NEEDED:
             await db["meta"].update_one({"_id": "schema"}, {"$max": {"needed": NEEDED}}, upsert=True)
         for collection in dict.fromkeys(i.collection for i in INDEXES):
-            there = await db[collection].index_information()
+            there = await _without_expiry(db, collection)
             wanted = [i for i in INDEXES if i.collection == collection and i.name not in there]
             if wanted:
                 await db[collection].create_indexes([_model(i) for i in wanted])
                 say(f"{collection}: added {', '.join(i.name for i in wanted)}")
+
+
+async def _without_expiry(db: Database, collection: str) -> AbstractSet[str]:
+    """The names of its indexes. One that the database itself would empty, as the first versions made them, goes."""
+    there = await db[collection].index_information()
+    old = [name for name, options in there.items() if "expireAfterSeconds" in options]
+    for name in old:
+        await db[collection].drop_index(name)
+    return there.keys() - old
+
+
+async def remove_expired(db: Database, now: datetime) -> None:
+    """Remove what has expired. The database's own expiry is not used: the embedded server's sweeper rests, for a minute
+    each, on a place that keeps the storage from forgetting, and under many writes every call then waited for minutes."""
+    for index in INDEXES:
+        if index.expire:
+            async with guarded():
+                await db[index.collection].delete_many({index.keys[0]: {"$lte": now}})
 
 
 def _model(index: Index) -> IndexModel:
@@ -201,6 +222,4 @@ def _model(index: Index) -> IndexModel:
         options["unique"] = True
     if index.partial:
         options["partialFilterExpression"] = dict(index.partial)
-    if index.expire:
-        options["expireAfterSeconds"] = 0
     return IndexModel([(k, ASCENDING) for k in index.keys], **options)

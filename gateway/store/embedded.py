@@ -5,9 +5,7 @@ that it keeps for as long as we run, and syncs on every commit. If it dies it is
 that clients reconnect by themselves. `DATA_DIR/embedded.json` holds its address for commands that run beside us.
 One gateway at a time uses a folder: the lock is held by us, not by the child, and the system frees it however we end.
 
-Documents that expire are removed by us: its own sweeper stays at the place where it stopped, which holds back what
-the storage may forget, and under a load of writes everything then waited for minutes. Should it hang all the same, it is
-killed and started again; it syncs on every commit, so nothing is lost.
+One that hangs is killed and started again; it syncs on every commit, so nothing is lost.
 """
 
 import asyncio
@@ -22,18 +20,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from gateway.store.database import DEFAULT_NAME, EMBEDDED_OPTIONS, INDEXES, Database, Doc
+from gateway.store.database import DEFAULT_NAME, EMBEDDED_OPTIONS, Doc
 
 START_SECONDS = 30.0
-TEND_SECONDS = 30.0
-"""Between two looks at whether it answers and what has expired."""
+LOOK_SECONDS = 10.0
+"""Between two looks at whether it answers."""
 HANG_SECONDS = 60.0
 """A server that answers nobody for so long hangs. An index built over much is the longest that it may rightly take."""
 STOP_SECONDS = 15.0
@@ -75,7 +72,7 @@ async def embedded(data_dir: Path, log: Callable[[str], None]) -> AsyncIterator[
             await server.stop()
             raise
         uri = f"mongodb://127.0.0.1:{server.port}/{DEFAULT_NAME}?{EMBEDDED_OPTIONS}"
-        tasks = [asyncio.create_task(server.keep()), asyncio.create_task(server.tend(uri))]
+        tasks = [asyncio.create_task(server.keep()), asyncio.create_task(server.watch(uri))]
         _write_private(data_dir / "embedded.json", json.dumps({"uri": uri, "pid": server.pid}))
         try:
             yield uri
@@ -103,7 +100,7 @@ class _Server:
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.unlink()
         config = self._data_dir / "embedded.toml"
-        config.write_text("[storage]\nttl_sweep_seconds = 0\n", encoding="utf-8")
+        config.touch()  # named on the command line, it keeps the server from looking for one elsewhere
         with path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "secantus",
@@ -156,11 +153,11 @@ class _Server:
                 told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
                 _write_private(path, json.dumps({**told, "pid": self.pid}))
 
-    async def tend(self, uri: str) -> None:
-        """Remove what has expired, and end a server that hangs, for `keep` to start it again."""
+    async def watch(self, uri: str) -> None:
+        """End a server that hangs, for `keep` to start it again."""
         async with AsyncMongoClient[Doc](uri, serverSelectionTimeoutMS=3_000) as client:
             while True:
-                await asyncio.sleep(TEND_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
                 process = self._process
                 try:
                     async with asyncio.timeout(HANG_SECONDS):
@@ -169,9 +166,6 @@ class _Server:
                     self._log(f"the embedded database has not answered for {HANG_SECONDS:.0f} s; ending it")
                     if process is self._process and process is not None and process.returncode is None:
                         process.kill()
-                    continue
-                with contextlib.suppress(PyMongoError):
-                    await remove_expired(client.get_default_database(), datetime.now(UTC))
 
     async def stop(self) -> None:
         process = self._process
@@ -192,13 +186,6 @@ async def _answer(client: AsyncMongoClient[Doc]) -> None:
             await client.admin.command("ping")
             return
         await asyncio.sleep(1)
-
-
-async def remove_expired(database: Database, now: datetime) -> None:
-    """What MongoDB does by itself for an index that expires."""
-    for index in INDEXES:
-        if index.expire:
-            await database[index.collection].delete_many({index.keys[0]: {"$lte": now}})
 
 
 def _die_with_parent() -> Callable[[], None] | None:
