@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.model.content import Content, Text
-from gateway.model.conversation import Conversation, Identity
+from gateway.model.conversation import Conversation
+from gateway.model.identity import Identity
 from gateway.model.message import Message
 from leads.state import LeadState
 

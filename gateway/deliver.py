@@ -17,15 +17,19 @@ from typing import Final
 
 from loguru import logger
 
-from consent.permission import Facts, Refused, decide
+from consent.permission import Refused
+from gateway.facts import Permission
+from gateway.model.consent import SERVICE, UTILITY
 from gateway.model.content import Album, Deleted, Edit, Media, Reaction, Template
 from gateway.model.conversation import Conversation
 from gateway.model.errors import ParleyError, SendError
 from gateway.model.lanes import Pace, Scope
 from gateway.model.message import Failure, Message, Status, is_message_id
+from gateway.model.permission import Decision
 from gateway.model.ports import Adapter, Clock, Outgoing
 from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
+from gateway.signals import Signals
 from gateway.store import Store
 from gateway.work.leisure import Leisure
 
@@ -38,6 +42,11 @@ EVIDENCE = timedelta(seconds=10)
 HOLD = timedelta(minutes=5)
 MOST_AGE = timedelta(hours=24)
 """How long a message that the provider certainly did not take is tried again."""
+
+MOST_HELD = timedelta(days=7)
+"""How long a message is held that may not be sent for the moment."""
+
+WINDOW_CLOSED: Final = "permission:window_closed"
 
 MOST_DOUBLED = 3
 """How often at most a message is sent whose outcome is unknown each time: the customer may have every copy."""
@@ -72,7 +81,10 @@ class Deliver:
         clock: Clock,
         log: Callable[[str, Message, str], None] = lambda *_: None,
         jitter: Callable[[], float] = random.random,
+        signals: Signals | None = None,
     ) -> None:
+        self._signals = signals or Signals(store, clock)
+        self._permission = Permission(store, adapters, clock)
         self._store = store
         self._adapters = adapters
         self._pace = pace
@@ -83,13 +95,22 @@ class Deliver:
         self._bulk = _BulkRoom(clock)
         self._leisure = Leisure()
 
-    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Whether a message just written may be claimed at once: allowed, and its lanes have room. A place in them is
-        taken then."""
-        facts = self._facts(channel, conversation)
-        if isinstance(decide(message, facts, self._clock()), Refused):
-            return False
-        return not await self._pause(channel, conversation, message)
+    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> Decision | None:
+        """The decision by which a message just written may be claimed at once: allowed, and its lanes have room. A place in them
+        is taken then. Else None."""
+        verdict, decision = await self._permission.ask("sent", channel, conversation, message)
+        if isinstance(verdict, Refused) or await self._pause(channel, conversation, message):
+            return None
+        return decision
+
+    async def written(
+        self, channel: Channel, conversation: Conversation, messages: Sequence[Message]
+    ) -> list[Message]:
+        """The messages with what permission says of each now, as they are to be written: it does not keep them from being
+        written,
+        for it is asked again when they are sent."""
+        asked = [(m, await self._permission.ask("written", channel, conversation, m)) for m in messages]
+        return [replace(m, decided=(decision,)) for m, (_, decision) in asked]
 
     async def _pause(self, channel: Channel, conversation: Conversation, message: Message) -> timedelta:
         """How long a message has to wait for room in its lanes; none takes a place in them, to be given back."""
@@ -146,11 +167,13 @@ class Deliver:
             if place:
                 conversation = await store.conversations.get(conversation.id) or conversation
             wait = None
-            if message.id == claimed or await self._claim(channel, conversation, message):
-                wait = await self._send(channel, conversation, message)
+            decision = None
+            if message.id == claimed or (decision := await self._claim(channel, conversation, message)):
+                wait = await self._send(channel, conversation, message, decision)
             else:
                 standing = await store.messages.get(message.id)
-                if standing is not None and not standing.status.ended:
+                # What is held has stepped aside: what follows it goes on.
+                if standing is not None and not (standing.status.ended or standing.status is Status.HELD):
                     # Another process's send ends when it ends, long before its lease.
                     sending = standing.status is Status.SENDING or standing.due is None
                     wait = self._clock() + FULL if sending else standing.due
@@ -160,22 +183,24 @@ class Deliver:
                 return False
         return True
 
-    async def _claim(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Take one message for sending; False when it has to wait, or must not be sent."""
+    async def _claim(self, channel: Channel, conversation: Conversation, message: Message) -> Decision | None:
+        """Take one message for sending, by the decision that it may; None when it has to wait, or must not be sent."""
         messages = self._store.of(channel.tenant).messages
         now = self._clock()
         if message.due is not None and message.due > now:
-            return False
+            return None
         if message.bulk and not self._bulk.is_open(channel.id):
-            return False
+            return None
         if message.status is Status.SENDING and not await self._recover(channel, message, now):
-            return False
+            return None
         if message.status is Status.UNKNOWN and not await self._send_again(message):
-            return False
-        verdict = decide(message, self._facts(channel, conversation), now)
+            return None
+        verdict, decision = await self._permission.ask("sent", channel, conversation, message)
         if isinstance(verdict, Refused):
-            await self._refuse(channel, message, verdict)
-            return False
+            await self._refuse(channel, message, verdict, decision)
+            return None
+        if message.status is Status.HELD:
+            await messages.release([message.id], now)
         pause = await self._pause(channel, conversation, message)
         if message.bulk and timedelta(0) < pause <= BULK_STAYS:
             await asyncio.sleep(pause.total_seconds())
@@ -184,15 +209,15 @@ class Deliver:
             self._bulk.found(channel.id, pause)
         if pause:
             await messages.requeue(message.id, Status.QUEUED, self._clock() + pause, False)
-            return False
+            return None
         claimed = False
         try:
             async with self.at_leisure(message.bulk):
-                claimed = await messages.claim(message.id, self.lease())
+                claimed = await messages.claim(message.id, self.lease(), decision)
         finally:
             if not claimed:
                 self.stay(channel)
-        return claimed
+        return decision if claimed else None
 
     async def _recover(self, channel: Channel, message: Message, now: datetime) -> bool:
         """Its sender died. Where sending twice has no second effect it is queued again, else it is unknown."""
@@ -214,25 +239,35 @@ class Deliver:
         self._log("possibly doubled", message, "sent again without evidence of the first attempt")
         return await messages.requeue(message.id, Status.UNKNOWN, self._clock(), True)
 
-    async def _refuse(self, channel: Channel, message: Message, verdict: Refused) -> None:
+    async def _refuse(self, channel: Channel, message: Message, verdict: Refused, decision: Decision) -> None:
         messages = self._store.of(channel.tenant).messages
-        failure = Failure(f"permission:{verdict.reason}", verdict.text)
-        if verdict.hold:
+        failure = _failure(verdict)
+        if verdict.reason == "channel_disabled":
             # What we know of the channel may be a moment old, and it may just have been mended.
             await self._store.directory.refresh()
             mended = (await self._store.directory.channel(channel.id)).state == "active"
             if self._is_old(message) and not mended and not message.bulk:
-                await messages.end(message, Status.QUEUED, Status.DEAD, failure)
+                await messages.end(message, message.status, Status.DEAD, failure, decision)
                 self._log("given up", message, verdict.reason)
                 return
-            await messages.hold(message.id, self._clock() + (FULL if mended else HOLD), failure)
+            if message.status is Status.HELD:
+                await messages.release([message.id], self._clock())
+            await messages.wait(message.id, self._clock() + (FULL if mended else HOLD), failure)
             if message.bulk and not mended:
                 self._bulk.found(channel.id, HOLD)
+        elif verdict.hold and self._clock() - (message.retried or message.at) < MOST_HELD:
+            due = verdict.until or (message.retried or message.at) + MOST_HELD
+            await messages.hold(message, due, failure, decision)
         else:
-            await messages.end(message, Status.QUEUED, Status.FAILED, failure)
+            # A person wrote it for one customer: what became of it is theirs to see.
+            given_up = verdict.hold and message.campaign is None
+            status = Status.DEAD if given_up else Status.FAILED
+            await messages.end(message, message.status, status, failure, decision)
         self._log("refused", message, verdict.reason)
 
-    async def _send(self, channel: Channel, conversation: Conversation, message: Message) -> datetime | None:
+    async def _send(
+        self, channel: Channel, conversation: Conversation, message: Message, decision: Decision | None
+    ) -> datetime | None:
         """Hand a claimed message to its channel; None when the next may follow, else until when it waits."""
         outgoing = Outgoing(
             id=message.id,
@@ -270,8 +305,17 @@ class Deliver:
         async with self.at_leisure(message.bulk):
             messages = self._store.of(channel.tenant).messages
             await messages.sent(message.id, accepted.provider_id, self._clock())
+            await self._count(channel, conversation, decision)
         await self._pace.worked(channel.id)
         return None
+
+    async def _count(self, channel: Channel, conversation: Conversation, decision: Decision | None) -> None:
+        """What quotas and the frequency cap rest on."""
+        store, told = self._store.of(channel.tenant), decision.facts if decision else {}
+        if told.get("begins"):
+            await store.accounts.began(channel.id, self._clock())
+        if told.get("purpose", SERVICE) not in (SERVICE, UTILITY):
+            await store.conversations.marketed(conversation, self._clock())
 
     async def _hold_claim(self, channel: Channel, message: Message) -> None:
         """A file takes its time: while its sending goes on, nobody is to presume its sender dead."""
@@ -304,12 +348,17 @@ class Deliver:
         if error.blocked or error.moved:
             conversations = self._store.of(channel.tenant).conversations
             await conversations.reach(conversation.id, blocked=error.blocked or None, address=error.moved)
+        if error.opt_out:
+            await self._signals.opted_out(channel, conversation, message, error.code, error.text)
         failure = Failure(error.code, error.text)
         self._log("not sent", message, error.code)
         await self.refused(channel, conversation, error)
         wait = self._wait(message, error)
         if error.disable_channel:
             await self._store.directory.disable(channel)
+        if error.window_closed and not message.campaign:
+            await self._close_window(channel, conversation, message, failure)
+            return None
         if wait is None:
             status = Status.DEAD if error.retryable else Status.FAILED
             await messages.end(message, Status.SENDING, status, failure)
@@ -317,6 +366,16 @@ class Deliver:
         due = self._clock() + wait
         await messages.retry(message, due, failure, error.outcome == "unknown")
         return due
+
+    async def _close_window(
+        self, channel: Channel, conversation: Conversation, message: Message, failure: Failure
+    ) -> None:
+        """The provider counts the service window as closed, whatever we had reckoned: held as if we had known."""
+        store, now = self._store.of(channel.tenant), self._clock()
+        await store.conversations.reach(conversation.id, window_until=now)
+        due = (message.retried or message.at) + MOST_HELD
+        told = Decision("sent", now, False, "window_closed", failure.text, facts={"by": failure.code})
+        await store.messages.hold_back(message, due, replace(failure, code=WINDOW_CLOSED), told)
 
     async def refused(self, channel: Channel, conversation: Conversation, error: SendError) -> None:
         """Tell the lanes what a refusal says of more than its message."""
@@ -355,15 +414,9 @@ class Deliver:
         """Whether it was tried for long enough: since it was written, or a person had it tried again."""
         return self._clock() - (message.retried or message.at) >= MOST_AGE
 
-    def _facts(self, channel: Channel, conversation: Conversation) -> Facts:
-        return Facts(
-            owner=conversation.owner,
-            channel_active=channel.state == "active",
-            window_hours=self._adapters[channel.kind].capabilities.service_window_hours,
-            last_in=conversation.last_in,
-            blocked=conversation.blocked,
-            stopped=conversation.stopped,
-        )
+
+def _failure(verdict: Refused) -> Failure:
+    return Failure(f"permission:{verdict.reason}", f"{verdict.text} {verdict.remedy}".strip())
 
 
 class _BulkRoom:

@@ -25,7 +25,7 @@ async def set_owner(store: TenantStore, conversation: str, owner: Owner) -> Conv
         saved = found if found.owner == owner else await store.conversations.save(replace(found, owner=owner))
         if saved is not None:
             if owner != "bot":
-                await store.messages.cancel_bot(conversation, TAKEN)
+                await store.messages.cancel_bot(conversation, TAKEN, campaigns=False)
                 await _settled(store, conversation)
             return saved
     raise Conflict("the conversation is busy; try again")

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from consent import entries as entries_of
+from consent.entries import Cause
+from gateway.model.consent import Entry, applied
 from gateway.model.content import Buttons, Choice, Command, Content, System, Text
 from gateway.model.conversation import Conversation
+from gateway.model.permission import Permissions
 from gateway.model.texts import LANGUAGES, told
 
 
@@ -22,6 +26,7 @@ class Reaction:
 
     say: Sequence[Content]
     conversation: Conversation
+    entries: Sequence[Entry] = ()
 
 
 KNOWN: Final = frozenset({"start", "stop", "help", "human", "language"})
@@ -35,13 +40,27 @@ def words(content: Content) -> Content:
 
 
 def react(
-    content: Content, conversation: Conversation, business: str, greeting: str | None
+    content: Content,
+    conversation: Conversation,
+    business: str,
+    greeting: str | None,
+    cause: Cause,
+    permissions: Permissions,
 ) -> Reaction | None:
     match content:
         case System(event=event):
             return _happened(event, conversation, business, greeting)
         case Command(name=name, argument=argument) if name.lower() in KNOWN:
-            reaction = _command(name.lower(), argument, conversation, business, greeting)
+            if name.lower() == "stop":
+                return _stop(conversation, cause, permissions)
+            if name.lower() == "start":
+                conversation, entries = _started(conversation, cause, permissions)
+                return Reaction(
+                    (_greeting(conversation, business, greeting),) if conversation.owner == "bot" else (),
+                    conversation,
+                    entries,
+                )
+            reaction = _command(name.lower(), argument, conversation)
             return reaction if conversation.owner == "bot" else replace(reaction, say=())
     return None
 
@@ -59,21 +78,29 @@ def _happened(event: str, conversation: Conversation, business: str, greeting: s
     return Reaction((), conversation)
 
 
-def _command(
-    name: str, argument: str, conversation: Conversation, business: str, greeting: str | None
-) -> Reaction:
-    language = conversation.language
+def _stop(conversation: Conversation, cause: Cause, permissions: Permissions) -> Reaction:
+    """It counts whoever owns the conversation, and is confirmed once."""
+    entries = entries_of.stop(cause, conversation.consents, permissions, permissions.stop_scope)
+    if not entries:
+        return Reaction((), conversation)
+    stopped = replace(conversation, consents=applied(conversation.consents, entries))
+    return Reaction((Text(told("stopped", conversation.language)),), stopped, entries)
+
+
+def _started(
+    conversation: Conversation, cause: Cause, permissions: Permissions
+) -> tuple[Conversation, Sequence[Entry]]:
+    entries = entries_of.start(cause, conversation.consents, permissions)
+    return replace(conversation, consents=applied(conversation.consents, entries)), entries
+
+
+def _command(name: str, argument: str, conversation: Conversation) -> Reaction:
     match name:
-        case "start":
-            started = replace(conversation, stopped=False)
-            return Reaction((_greeting(conversation, business, greeting),), started)
-        case "stop":
-            return Reaction((Text(told("stopped", language)),), replace(conversation, stopped=True))
         case "human":
             return _human(conversation)
         case "language":
             return _language(argument, conversation)
-    return Reaction((Text(told("help", language)),), conversation)
+    return Reaction((Text(told("help", conversation.language)),), conversation)
 
 
 def _greeting(conversation: Conversation, business: str, greeting: str | None) -> Text:

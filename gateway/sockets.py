@@ -16,8 +16,8 @@ from loguru import logger
 from channels.registry import Hub, Line, WebAdapter, as_text, frames
 from gateway.inbox import Inbox, conversation_of
 from gateway.model.content import Content, Media, MediaKind
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotAuthentic, NotFound, Unavailable
+from gateway.model.identity import Identity
 from gateway.model.limits import LIMITS, Limits
 from gateway.model.message import Message, Status
 from gateway.model.ports import ChannelEvent, Clock, InboundMessage

@@ -8,7 +8,9 @@ from datetime import timedelta
 from loguru import logger
 
 from channels import kit
+from consent.entries import Cause
 from gateway import manners
+from gateway.model.consent import Entry
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.limits import LIMITS
@@ -33,6 +35,8 @@ class Thought:
     say: Sequence[Content]
     conversation: Conversation
     lead: Lead | None = None
+    entries: Sequence[Entry] = ()
+    """What the ledger of consent is to say of it; `conversation` says so already."""
 
 
 class Thinker:
@@ -52,9 +56,12 @@ class Thinker:
         if message.extra.get("limited") == "contact":
             return self._slowed(conversation)
         said = self._understood(conversation, _asked(content))
-        reaction = manners.react(said, conversation, tenant.name, channel.site.greeting)
+        cause = self._cause(conversation, message)
+        reaction = manners.react(
+            said, conversation, tenant.name, channel.site.greeting, cause, tenant.permissions
+        )
         if reaction is not None:
-            return Thought(reaction.say, reaction.conversation)
+            return Thought(reaction.say, reaction.conversation, entries=reaction.entries)
         if conversation.owner != "bot" or conversation.stopped:
             return Thought((), conversation)
         if isinstance(said, FormReply) and not self._adapters[channel.kind].capabilities.forms:
@@ -99,6 +106,22 @@ class Thinker:
             name, _, argument = content.id[1:].partition(" ")
             content = Command(name, argument)
         return manners.words(content)
+
+    def _cause(self, conversation: Conversation, message: Message) -> Cause:
+        """What an entry that a message leads to rests on."""
+        content = message.content
+        return Cause(
+            tenant=conversation.tenant,
+            channel=conversation.channel,
+            contact=conversation.contact,
+            conversation=conversation.id,
+            message=message.id,
+            at=message.at,
+            recorded=self._clock(),
+            how="button" if isinstance(content, Reply) else "command",
+            address=conversation.address,
+            wording=plain_text(content),
+        )
 
     def _context(
         self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message

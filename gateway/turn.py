@@ -17,6 +17,7 @@ from loguru import logger
 from channels.degrade import degrade
 from gateway import bursts, outbox
 from gateway.bursts import Burst
+from gateway.facts import window_after
 from gateway.model.clock import Sequencer
 from gateway.model.content import (
     NEWER,
@@ -46,6 +47,11 @@ MOST_FAILURES = 5
 PREVIEW = 120
 SEEN_SECONDS = 1.0
 STOPPED = Failure("permission:stopped", "The customer asked for no more messages before this was sent.")
+WINDOW_CLOSED = "permission:window_closed"
+STALE = timedelta(hours=24)
+STALE_ANSWER = Failure(
+    "permission:stale", "It was held for so long that it answers nothing any more; the bot answers anew."
+)
 UNUSABLE, OTHERS = timedelta(minutes=5), timedelta(seconds=5)
 
 
@@ -124,8 +130,8 @@ class Turns:
         conversation: Conversation | None,
         work: list[Message],
     ) -> None:
-        unsent: list[Message] | None = [m for m in work if m.direction == "out" and not m.bulk]
         waiting = [m for m in work if m.direction == "in"]
+        unsent: list[Message] | None = await self._unsent(store, conversation, work, bool(waiting))
         while waiting:
             if conversation is not None and waiting[0].id in conversation.committed:
                 await store.messages.finish_turn([waiting.pop(0).id], None, self._deliver.lease())
@@ -153,6 +159,29 @@ class Turns:
         out = await self._deliver.run(channel, conversation, unsent) if unsent else True
         if out and key.bulk and not waiting:
             await self._deliver.run(channel, conversation, [m for m in work if m.bulk])
+
+    async def _unsent(
+        self, store: TenantStore, conversation: Conversation | None, work: list[Message], heard: bool
+    ) -> list[Message]:
+        """What is to be sent by now, in order. What is held is passed over, but for what its reason has ended of: free text once
+        the customer has written again. An answer of the bot's that is a day old by then answers nothing any more."""
+        now = self._clock()
+        queued = [m for m in work if m.direction == "out" and not m.bulk]
+        held = [m for m in queued if m.status is Status.HELD and m.due is not None and m.due > now]
+        until = conversation.window_until if conversation is not None else None
+        if not held or not (heard or (until is not None and until > now)):
+            return [m for m in queued if m not in held]
+        free = [m for m in held if m.failure is not None and m.failure.code == WINDOW_CLOSED]
+        stale = [m for m in free if m.author == "bot" and now - m.at >= STALE]
+        for message in stale:
+            await store.messages.end(message, Status.HELD, Status.CANCELLED, STALE_ANSWER)
+        released = [m for m in free if m not in stale]
+        await store.messages.release([m.id for m in released], now)
+        return [
+            replace(m, status=Status.QUEUED, due=now) if m in released else m
+            for m in queued
+            if m in released or m not in held
+        ]
 
     def _held(self, message: Message) -> datetime | None:
         """Until when a message waits: its turn broke, or an album's next file may still come."""
@@ -192,10 +221,11 @@ class Turns:
             if gone := [i for i in stale if i not in {m.id for m in written}]:
                 await store.messages.withdraw(gone)
             first = written[0] if written and unsent == [] else None
-            claim = first.id if first and await self._deliver.may_go(channel, conversation, first) else None
+            go = await self._deliver.may_go(channel, conversation, first) if first else None
+            claim = first.id if first and go else None
             claimed = False
             try:
-                claimed = await store.messages.finish_turn(burst.ids, claim, self._deliver.lease())
+                claimed = await store.messages.finish_turn(burst.ids, claim, self._deliver.lease(), go)
             finally:
                 if claim and not claimed:
                     self._deliver.stay(channel)
@@ -224,21 +254,17 @@ class Turns:
             else:
                 with self._deliver.elsewhere():
                     thought = await self._thinker.think(channel, tenant, conversation, message, burst.content)
+            after = self._after(channel, conversation, burst, thought)
             written = self._written(channel, conversation, message, thought)
+            written = replace(written, messages=await self._deliver.written(channel, after, written.messages))
+            if thought.entries:
+                await store.ledger.put(thought.entries)
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
                 await store.conversations.put_lead(thought.lead)
             last = written.messages[-1] if written.messages else message
             saved = await store.conversations.save(
-                replace(
-                    thought.conversation,
-                    turn=message.id,
-                    merged=burst.ids[:-1],
-                    pending=written.pending,
-                    last_in=_heard(message, conversation),
-                    last_at=self._clock(),
-                    preview=plain_text(last.content)[:PREVIEW],
-                )
+                replace(after, pending=written.pending, preview=plain_text(last.content)[:PREVIEW])
             )
             if saved is not None:
                 return saved, written.messages
@@ -248,6 +274,26 @@ class Turns:
             if not conversation.committed.isdisjoint(burst.ids) or await self._any_handled(store, burst):
                 raise Overtaken
         raise RuntimeError("the conversation keeps changing")
+
+    def _after(
+        self, channel: Channel, conversation: Conversation, burst: Burst, thought: Thought
+    ) -> Conversation:
+        """The conversation as the turn leaves it, but for what it says."""
+        message = burst.messages[-1]
+        hours = self._adapters[channel.kind].capabilities.service_window_hours
+        until = conversation.window_until
+        for said in burst.messages:
+            if not isinstance(said.content, System):
+                heard = replace(conversation, window_until=until)
+                until = window_after(heard, channel, said, said.at, hours)
+        return replace(
+            thought.conversation,
+            turn=message.id,
+            merged=burst.ids[:-1],
+            last_in=_heard(message, conversation),
+            window_until=until,
+            last_at=self._clock(),
+        )
 
     async def _any_handled(self, store: TenantStore, burst: Burst) -> bool:
         standing = [await store.messages.get(i) for i in burst.ids]
@@ -322,7 +368,7 @@ class Turns:
 
 
 def _announced(before: Conversation, after: Conversation) -> Announced | None:
-    if after.stopped:
+    if after.stopped and not before.stopped:
         return "stopped"
     return "queue" if before.owner == "bot" and after.owner == "queue" else None
 

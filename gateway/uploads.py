@@ -13,8 +13,8 @@ from channels.registry import WebAdapter
 from gateway import media
 from gateway.files import FileLinks
 from gateway.inbox import conversation_of
-from gateway.model.conversation import Identity
 from gateway.model.errors import Invalid, NotAuthentic, NotFound, Unavailable
+from gateway.model.identity import Identity
 from gateway.model.ports import Clock
 from gateway.model.tenant import Channel
 from gateway.ops.problems import problem

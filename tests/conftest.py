@@ -19,6 +19,7 @@ from gateway.model.clock import system_clock
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.message import Message
 from gateway.model.ports import Answer, Brain, Clock, Question
+from gateway.model.template import Category, TemplateDef, template_id
 from gateway.model.tenant import Channel, Site, Tenant
 from gateway.settings import Settings
 from gateway.store import Store
@@ -176,6 +177,30 @@ async def make_whatsapp(
     )
     await store.directory.add_channel(channel)
     return channel
+
+
+async def make_template(
+    store: Store,
+    name: str,
+    language: str,
+    category: Category = "UTILITY",
+    state: str = "APPROVED",
+    tenant: str = "acme",
+) -> TemplateDef:
+    """A template of the WhatsApp account that `make_whatsapp` connects, as the provider's list would have told."""
+    template = TemplateDef(
+        template_id(tenant, WABA, name, language),
+        tenant,
+        WABA,
+        name,
+        language,
+        category,
+        "Your order is on its way.",
+        system_clock(),
+        state=state,
+    )
+    await store.of(tenant).templates.put(template)
+    return template
 
 
 async def make_site(

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from channels.kit import clean_name
 from channels.read import items, load, mapping, short_id, word
 from gateway.model.content import Content
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotForUs
+from gateway.model.identity import Identity
 from gateway.model.message import stable_id
 from gateway.model.ports import InboundMessage
 

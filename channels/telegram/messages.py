@@ -14,7 +14,7 @@ from channels.read import instant, items, mapping, short_id, word
 from channels.telegram.contents import content, person_name
 from channels.telegram.places import Place
 from gateway.model.content import Command, Contacts, Content, Edit, Location, Media, System, Text, Unsupported
-from gateway.model.conversation import Identity
+from gateway.model.identity import Identity
 from gateway.model.ports import InboundMessage
 
 OWN_COMMANDS: Final = frozenset({"start", "help", "stop", "human", "language"})

@@ -26,8 +26,8 @@ from gateway.model.content import (
     Unsupported,
     from_doc,
 )
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotForUs
+from gateway.model.identity import Identity
 from gateway.model.message import Failure, Receipt, Status, is_message_id, stable_id
 from gateway.model.ports import InboundMessage, Parsed
 

@@ -27,6 +27,7 @@ class Decision:
     wait: float | None = None
     scope: Scope = "message"
     opt_out: bool = False
+    window_closed: bool = False
     disable_channel: bool = False
     page: str = PAGE
 
@@ -97,7 +98,7 @@ DECISIONS: Final[Mapping[int, Decision]] = {
     131021: Decision("The sender and the recipient are the same number."),
     131026: Decision("WhatsApp cannot deliver to this customer: no account, an old app, or they blocked us."),
     131030: Decision("The recipient is not on the test number's list of recipients."),
-    131047: Decision("More than 24 hours have passed since the customer's last message."),
+    131047: Decision("More than 24 hours have passed since the customer's last message.", window_closed=True),
     131049: Decision("WhatsApp held the message back so that the customer gets less marketing."),
     131050: Decision("The customer stopped marketing messages from this business.", opt_out=True),
     131062: Decision("This kind of message cannot be sent to a customer without a visible phone number."),
@@ -197,6 +198,7 @@ def send_error(status: int, answer: object, wait: float | None) -> SendError:
         wait=wait if wait is not None else known.wait,
         scope=known.scope,
         opt_out=known.opt_out,
+        window_closed=known.window_closed,
         disable_channel=known.disable_channel,
         most_attempts=2 if known is UNMAPPED else None,
     )

@@ -12,7 +12,7 @@ from channels.kit import clean_name
 from channels.read import items, mapping, short_id, word
 from channels.whatsapp.content_in import new_addresses
 from gateway.model.content import Contacts
-from gateway.model.conversation import Identity
+from gateway.model.identity import Identity
 
 _PHONE: Final = re.compile(r"\+?[\d\s().-]+", re.ASCII)
 

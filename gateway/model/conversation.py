@@ -5,20 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from gateway.model.consent import SERVICE, Consents
+from gateway.model.identity import Identity
+
 Owner = Literal["bot", "queue", "agent"]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a customer is on a channel.
-
-    `account` narrows where `id` means something: empty for a phone number, the site for a widget visitor,
-    the business for a WhatsApp business-scoped user id.
-    """
-
-    kind: str
-    account: str
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +20,8 @@ class Contact:
     phone: str | None
     created: datetime
     email: str | None = None
+    merged: tuple[str, ...] = ()
+    """Contacts that turned out to be this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +63,25 @@ class Conversation:
     pending: Pending | None = None
     blocked: bool = False
     """The customer can't be reached until they write again: they blocked us, or left."""
-    stopped: bool = False
-    """The customer asked not to be written to: the bot is silent until they start again."""
+    consents: Consents = field(default_factory=dict)
+    """What they agreed to and took back on this channel, by purpose: the ledger's outcome, kept here to be asked at once."""
+    window_until: datetime | None = None
+    """Until when free text may be sent, on a channel that has a service window."""
+    marketed: tuple[datetime, ...] = ()
+    """When marketing was sent to them, the latest last."""
+    timezone: str | None = None
+    """Theirs, if somebody told; else their phone number's, or the tenant's."""
     slowed: datetime | None = None
     """When the customer was last told that they write faster than they are answered."""
     merged_into: str | None = None
     """The same person's other conversation, which goes on in its place."""
     lead: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> bool:
+        """The customer asked not to be written to: the bot is silent until they start again."""
+        service = self.consents.get(SERVICE)
+        return service is not None and service.state == "withdrawn"
 
     @property
     def committed(self) -> frozenset[str]:

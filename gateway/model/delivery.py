@@ -8,15 +8,21 @@ from typing import Protocol
 from gateway.model.conversation import Conversation
 from gateway.model.errors import SendError
 from gateway.model.message import Message
+from gateway.model.permission import Decision
 from gateway.model.tenant import Channel
 
 
 class Delivery(Protocol):
     """The edge out, as a turn sees it."""
 
-    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> bool:
-        """Whether a message just written may be claimed at once. If so it has a place among those under way, which
-        `run` gives back, or `stay` if the claim did not hold."""
+    async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> Decision | None:
+        """The decision by which a message just written may be claimed at once. With it, it has a place among those under way,
+        which `run` gives back, or `stay` if the claim did not hold."""
+
+    async def written(
+        self, channel: Channel, conversation: Conversation, messages: Sequence[Message]
+    ) -> list[Message]:
+        """The messages with what permission says of each now, as they are to be written."""
 
     def stay(self, channel: Channel) -> None:
         """Give the place back: the message is not sent now."""

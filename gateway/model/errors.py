@@ -56,6 +56,8 @@ class SendError(ParleyError):
     disable_channel: bool = False
     blocked: bool = False
     """The recipient can't be reached any more until they write again: they blocked us, or are gone."""
+    window_closed: bool = False
+    """The provider counts the service window as closed: only a template may be sent until they write again."""
     moved: str | None = None
     """The recipient has another address now; sent there, the message may be taken."""
     scope: Scope = "message"

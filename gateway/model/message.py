@@ -10,7 +10,8 @@ from enum import IntEnum
 from typing import Any, Final, Literal
 
 from gateway.model.content import Content
-from gateway.model.conversation import Identity
+from gateway.model.identity import Identity
+from gateway.model.permission import Decision
 
 Announced = Literal["queue", "stopped"]
 """What a bot's last words tell the customer, so that they leave although the bot is silent from then on: that a person
@@ -32,6 +33,8 @@ class Status(IntEnum):
     RECEIVED = 0
     HANDLED = 1
     QUEUED = 10
+    HELD = 15
+    """It may not be sent now, and waits until it may: the customer writes, their quiet hours end, the template is back."""
     SENDING = 20
     UNKNOWN = 25
     """We were stopped between the provider's acceptance and our record of it."""
@@ -112,6 +115,11 @@ class Message:
     """When a person had it sent again after it was given up."""
     failure: Failure | None = None
     sender: Sender | None = None
+    purpose: str = "service"
+    """What it is for: see `gateway.model.consent`."""
+    campaign: str | None = None
+    decided: tuple[Decision, ...] = ()
+    """Whether it might be sent: when it was written, and when it was last about to be."""
     bulk: bool = False
     """One of many alike (a campaign's): replies go before it."""
     client_id: str | None = None

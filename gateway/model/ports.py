@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content, Source
-from gateway.model.conversation import Identity
+from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
 from gateway.model.tenant import Channel, ChannelKind, Rule

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from gateway.model.permission import Permissions
+
 ChannelKind = Literal["whatsapp", "telegram", "slack", "web", "webhook"]
 ChannelState = Literal["active", "disabled"]
 
@@ -59,6 +61,7 @@ class Tenant:
     rules: tuple[Rule, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     """Rate limits of its own, such as `{"contact": "60/minute"}`: see `gateway.model.limits`."""
+    permissions: Permissions = field(default_factory=Permissions)
     knowledge: int = 0
     """Version of the tenant's documents: raised by every change, so that indexes know when they are old."""
 

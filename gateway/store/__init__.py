@@ -5,6 +5,7 @@ from functools import cached_property
 
 from gateway.model.ports import Clock
 from gateway.store.access import Access
+from gateway.store.accounts import Accounts
 from gateway.store.amended import Amendments
 from gateway.store.conversations import Conversations
 from gateway.store.database import Database, guarded, remove_expired
@@ -16,10 +17,12 @@ from gateway.store.group import GroupedInserts
 from gateway.store.knowledge import Knowledge
 from gateway.store.lanes import Lanes
 from gateway.store.leases import Leases
+from gateway.store.ledger import Ledger
 from gateway.store.messages import Messages
 from gateway.store.open_work import OpenWork
 from gateway.store.people import People
 from gateway.store.receipts import Receipts
+from gateway.store.templates import Templates
 from gateway.store.vault import Vault
 
 
@@ -35,6 +38,9 @@ class TenantStore:
     dead_letters: DeadLetters
     receipts: Receipts
     amendments: Amendments
+    ledger: Ledger
+    templates: Templates
+    accounts: Accounts
 
 
 class Store:
@@ -65,6 +71,9 @@ class Store:
             DeadLetters(self._db, tenant),
             Receipts(self._db, tenant),
             Amendments(self._db, tenant),
+            Ledger(self._db, tenant),
+            Templates(self._db, tenant),
+            Accounts(self._db, tenant),
         )
 
     async def ping(self) -> None:

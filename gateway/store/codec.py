@@ -1,14 +1,17 @@
 """Model to documents and back. The only place that knows how fields are stored."""
 
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.model import content
-from gateway.model.conversation import Contact, Conversation, Identity, Lead, Pending
+from gateway.model.consent import SERVICE, Consents, Entry, Standing
+from gateway.model.conversation import Contact, Conversation, Lead, Pending
+from gateway.model.identity import Identity
 from gateway.model.message import Failure, Message, Sender, Status
+from gateway.model.permission import Cap, Decision, OptIn, Permissions, Quiet, Stage
 from gateway.model.ports import Chunk, Document
 from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
 from gateway.store.database import SCHEMA
@@ -47,6 +50,9 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
         "sender": asdict(m.sender) if m.sender else None,
         "client_id": m.client_id,
         "bulk": m.bulk or None,
+        "purpose": m.purpose if m.purpose != SERVICE else None,
+        "campaign": m.campaign,
+        "decided": {d.stage: decision_to_doc(d) for d in m.decided} or None,
         "extra": dict(m.extra) or None,
         **extra,
     }
@@ -99,6 +105,9 @@ def message_from_doc(d: Doc) -> Message:
         sender=_sender(sender) if sender else None,
         client_id=d.get("client_id"),
         bulk=bool(d.get("bulk")),
+        purpose=d.get("purpose", SERVICE),
+        campaign=d.get("campaign"),
+        decided=_decided(d.get("decided", {})),
         extra=d.get("extra", {}),
         edited=aware(d.get("edited")),
         original=said if changed else None,
@@ -142,7 +151,12 @@ def conversation_to_doc(c: Conversation) -> Doc:
             if c.pending
             else None,
             "blocked": c.blocked or None,
+            # For processes of the version before: it knows no other withdrawal.
             "stopped": c.stopped or None,
+            "consents": consents_to_doc(c.consents) or None,
+            "window_until": c.window_until,
+            "marketed": list(c.marketed) or None,
+            "timezone": c.timezone,
             "slowed": c.slowed,
             "merged_into": c.merged_into,
             "lead": dict(c.lead) or None,
@@ -176,10 +190,54 @@ def conversation_from_doc(d: Doc) -> Conversation:
         if pending
         else None,
         blocked=d.get("blocked", False),
-        stopped=d.get("stopped", False),
+        consents=_consents(d, created),
+        window_until=aware(d.get("window_until")),
+        marketed=tuple(t for m in d.get("marketed", ()) if (t := aware(m)) is not None),
+        timezone=d.get("timezone"),
         slowed=aware(d.get("slowed")),
         merged_into=d.get("merged_into"),
         lead=d.get("lead", {}),
+    )
+
+
+def consents_to_doc(consents: Consents) -> Doc:
+    return {
+        purpose: _slim(
+            {"state": s.state, "at": s.at, "how": s.how, "entry": s.entry, "before": s.before or None}
+        )
+        for purpose, s in consents.items()
+    }
+
+
+def _consents(d: Doc, created: datetime) -> Consents:
+    found = {}
+    for purpose, s in d.get("consents", {}).items():
+        found[purpose] = read_as(Standing, s, at=aware(s["at"]) or created)
+    if d.get("stopped") and SERVICE not in found:  # before there was a ledger
+        found[SERVICE] = Standing("withdrawn", aware(d.get("last_in")) or created, "command", "")
+    return found
+
+
+def entry_to_doc(e: Entry) -> Doc:
+    doc = {f: getattr(e, f) for f in Entry.__dataclass_fields__ if f != "id"}
+    return _slim({"_id": e.id, "v": SCHEMA, **doc})
+
+
+def entry_from_doc(d: Doc) -> Entry:
+    return read_as(Entry, d, id=d["_id"], at=aware(d["at"]), recorded=aware(d["recorded"]))
+
+
+def decision_to_doc(decision: Decision) -> Doc:
+    doc = {f: getattr(decision, f) for f in Decision.__dataclass_fields__ if f != "stage"}
+    return {k: v for k, v in doc.items() if v not in (None, "", {})}
+
+
+def _decided(stored: Doc) -> tuple[Decision, ...]:
+    stages: tuple[Stage, ...] = ("written", "sent")
+    return tuple(
+        read_as(Decision, d, stage=s, at=aware(d["at"]), until=aware(d.get("until")))
+        for s in stages
+        if (d := stored.get(s)) is not None
     )
 
 
@@ -198,6 +256,7 @@ def contact_to_doc(c: Contact) -> Doc:
         "phone": c.phone,
         "email": c.email,
         "created": c.created,
+        "merged": list(c.merged) or None,
     }
     return _slim(doc)
 
@@ -213,6 +272,7 @@ def contact_from_doc(d: Doc) -> Contact:
         phone=d.get("phone"),
         email=d.get("email"),
         created=created,
+        merged=tuple(d.get("merged", ())),
     )
 
 
@@ -229,6 +289,38 @@ def lead_from_doc(d: Doc) -> Lead:
     return Lead(**values)
 
 
+def permissions_to_doc(p: Permissions) -> Doc:
+    """Every field is written: what a later version has as its default must not change what a tenant set."""
+    quiet, cap = p.quiet, p.cap
+    return {
+        **{f: getattr(p, f) for f in ("stop_scope", "double_opt_in", "timezone", "daily", "currency")},
+        "purposes": list(p.purposes),
+        "quiet": [f"{quiet.start:%H:%M}", f"{quiet.end:%H:%M}"] if quiet else None,
+        "cap": [cap.most, cap.within.total_seconds()] if cap else None,
+        "keywords": {family: list(words) for family, words in p.keywords.items()},
+        "not_keywords": list(p.not_keywords),
+        # Words and payloads are a customer's own characters: as keys they could name operators and paths.
+        "opt_ins": [[word, asdict(o)] for word, o in p.opt_ins.items()],
+        "deep_links": [[payload, asdict(o)] for payload, o in p.deep_links.items()],
+        "prices": {category: dict(regions) for category, regions in p.prices.items()},
+    }
+
+
+def _permissions(d: Doc) -> Permissions:
+    quiet, cap = d.get("quiet"), d.get("cap")
+    return read_as(
+        Permissions,
+        d,
+        purposes=tuple(d.get("purposes", ())),
+        quiet=Quiet(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1])) if quiet else None,
+        cap=Cap(cap[0], timedelta(seconds=cap[1])) if cap else None,
+        keywords={f: tuple(words) for f, words in d.get("keywords", {}).items()},
+        not_keywords=tuple(d.get("not_keywords", ())),
+        opt_ins={word: read_as(OptIn, o) for word, o in d.get("opt_ins", ())},
+        deep_links={payload: read_as(OptIn, o) for payload, o in d.get("deep_links", ())},
+    )
+
+
 def tenant_to_doc(t: Tenant) -> Doc:
     return _slim(
         {
@@ -241,6 +333,7 @@ def tenant_to_doc(t: Tenant) -> Doc:
             "region": t.region,
             "rules": [asdict(r) for r in t.rules],
             "limits": dict(t.limits) or None,
+            "permissions": permissions_to_doc(t.permissions) if t.permissions != Permissions() else None,
             "knowledge": t.knowledge,
         }
     )
@@ -258,6 +351,7 @@ def tenant_from_doc(d: Doc) -> Tenant:
         region=d.get("region"),
         rules=tuple(read_as(Rule, r) for r in d.get("rules", ())),
         limits=d.get("limits", {}),
+        permissions=_permissions(d["permissions"]) if "permissions" in d else Permissions(),
         knowledge=d.get("knowledge", 0),
     )
 

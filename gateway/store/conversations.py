@@ -18,6 +18,7 @@ from gateway.store.codec import (
 )
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
+from gateway.store.ledger import Ledger
 
 T = TypeVar("T")
 OPTIONAL = (
@@ -30,9 +31,15 @@ OPTIONAL = (
     "merged",
     "blocked",
     "stopped",
+    "consents",
+    "window_until",
+    "marketed",
+    "timezone",
     "slowed",
     "merged_into",
 )
+
+MOST_MARKETED = 20
 
 # A page sorted by time is looked for in these windows first: the embedded server sorts all that a filter finds.
 EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
@@ -52,6 +59,7 @@ class Conversations:
         self._conversations = db["conversations"]
         self._contacts = db["contacts"]
         self._leads = db["leads"]
+        self._ledger = Ledger(db, tenant)
         self._tenant = tenant
 
     async def get(self, conversation: str) -> Conversation | None:
@@ -108,6 +116,8 @@ class Conversations:
         )
         return await self.create(
             Conversation(
+                # Who was written of before they wrote (an import, a restored backup) begins with what they said.
+                consents=await self._ledger.standing(contact.id, message.channel, contact.merged),
                 id=message.conversation,
                 tenant=self._tenant,
                 channel=message.channel,
@@ -133,15 +143,39 @@ class Conversations:
             )
         return saved if result.modified_count else None
 
+    async def marketed(self, conversation: Conversation, now: datetime) -> None:
+        """Marketing was sent to them just now."""
+        async with guarded():
+            await self._conversations.update_one(
+                {"_id": conversation.id, "tenant": self._tenant},
+                {"$push": {"marketed": {"$each": [now], "$slice": -MOST_MARKETED}}, "$inc": {"rev": 1}},
+            )
+
+    async def of_contact(self, contacts: Sequence[str]) -> list[Conversation]:
+        """Every conversation of these contacts, on any channel."""
+        async with guarded():
+            docs = await self._conversations.find(
+                {"tenant": self._tenant, "contact": {"$in": list(contacts)}}
+            ).to_list()
+        return [conversation_from_doc(d) for d in docs]
+
     async def reach(
-        self, conversation: str, *, blocked: bool | None = None, address: str | None = None
+        self,
+        conversation: str,
+        *,
+        blocked: bool | None = None,
+        address: str | None = None,
+        window_until: datetime | None = None,
     ) -> None:
-        """Note that the customer can('t) be reached, or where they are now. Whoever works on it sees it changed."""
+        """Note that the customer can('t) be reached, where they are now, or until when free text is taken. Whoever works on it
+        sees it changed."""
         change: dict[str, object] = {}
         if blocked is not None:
             change["blocked"] = blocked
         if address is not None:
             change["address"] = address
+        if window_until is not None:
+            change["window_until"] = window_until
         async with guarded():
             await self._conversations.update_one(
                 {"_id": conversation, "tenant": self._tenant}, {"$set": change, "$inc": {"rev": 1}}

@@ -14,11 +14,12 @@ from pymongo import UpdateOne
 
 from gateway.model.content import Album
 from gateway.model.message import Failure, Message, Status
+from gateway.model.permission import Decision
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
 from gateway.store.places import hold_places, take_places
-from gateway.store.rows import DONE, failure_doc, update_each
+from gateway.store.rows import DONE, decided, failure_doc, update_each
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
@@ -222,11 +223,17 @@ class Messages:
             async with guarded():
                 await self._messages.bulk_write(calls, ordered=False)
 
-    async def finish_turn(self, incoming: Sequence[str], claim: str | None, lease: datetime) -> bool:
-        """End a turn and, in the same call, claim its first answer for sending; whether the claim held."""
+    async def finish_turn(
+        self,
+        incoming: Sequence[str],
+        claim: str | None,
+        lease: datetime,
+        decision: Decision | None = None,
+    ) -> bool:
+        """End a turn and, in the same call, claim its first answer for sending, by a decision; whether the claim held."""
         calls = [self._done(i) for i in incoming]
         if claim is not None:
-            calls.append(UpdateOne(*self._claim(claim, lease)))
+            calls.append(UpdateOne(*self._claim(claim, lease, decision)))
         async with guarded():
             result = await self._messages.bulk_write(calls, ordered=True)
         # Matched, not modified: another process may have ended the same turn. The incoming message always matches.
@@ -238,16 +245,20 @@ class Messages:
             {"$set": {"status": int(Status.HANDLED)}, "$unset": dict(DONE)},
         )
 
-    def _claim(self, message: str, lease: datetime) -> tuple[Doc, Doc]:
+    def _claim(self, message: str, lease: datetime, decision: Decision | None) -> tuple[Doc, Doc]:
         return (
             {"_id": message, "tenant": self._tenant, "status": int(Status.QUEUED)},
-            {"$set": {"status": int(Status.SENDING), "due": lease}, "$inc": {"attempts": 1}},
+            {
+                "$set": {"status": int(Status.SENDING), "due": lease, **decided(decision)},
+                "$inc": {"attempts": 1},
+            },
         )
 
-    async def claim(self, message: str, lease: datetime) -> bool:
-        """Take a queued message for sending; false when somebody else did, or it was withdrawn."""
+    async def claim(self, message: str, lease: datetime, decision: Decision | None = None) -> bool:
+        """Take a queued message for sending, by a decision; false when somebody else did, or it was withdrawn."""
         async with guarded():
-            return (await self._messages.update_one(*self._claim(message, lease))).modified_count == 1
+            result = await self._messages.update_one(*self._claim(message, lease, decision))
+        return result.modified_count == 1
 
     async def sent(self, message: str, provider_id: str, at: datetime) -> None:
         """The provider accepted it. A receipt may have come first and then stays."""
@@ -302,13 +313,38 @@ class Messages:
                 {"$set": {"due": due}},
             )
 
-    async def hold(self, message: str, due: datetime, failure: Failure) -> None:
-        """Keep a queued message, with the reason why it waits."""
+    async def wait(self, message: str, due: datetime, failure: Failure) -> None:
+        """A queued message waits, with the reason why, and what follows it waits behind it."""
         async with guarded():
             await self._messages.update_one(
                 {"_id": message, "tenant": self._tenant, "status": int(Status.QUEUED)},
                 {"$set": {"due": due, "failure": failure_doc(failure)}},
             )
+
+    async def hold(self, message: Message, due: datetime, failure: Failure, decision: Decision) -> None:
+        """A queued message may not be sent now: it steps aside until it is due, with the reason, and what follows goes on."""
+        change = {"status": int(Status.HELD), "due": due, "failure": failure_doc(failure)}
+        async with guarded():
+            await self._messages.update_one(
+                {"_id": message.id, "tenant": self._tenant, "status": int(message.status)},
+                {"$set": {**change, **decided(decision)}},
+            )
+
+    async def hold_back(self, message: Message, due: datetime, failure: Failure, decision: Decision) -> None:
+        """As `hold`, for one that was claimed and not taken. `message` as it was before the claim."""
+        change = {
+            "status": int(Status.HELD),
+            "due": due,
+            "failure": failure_doc(failure),
+            **decided(decision),
+        }
+        async with guarded():
+            await self._messages.update_one(self._claimed(message), {"$set": change})
+
+    async def release(self, messages: Sequence[str], now: datetime) -> None:
+        """Held messages are asked about again now."""
+        change = {"$set": {"status": int(Status.QUEUED), "due": now}, "$unset": {"failure": ""}}
+        await update_each(self._messages, self._tenant, messages, {"status": int(Status.HELD)}, change)
 
     async def turn_failed(self, incoming: str, due: datetime | None, failure: Failure) -> None:
         """A turn broke: try it again when it is due, or never (None) and leave the reason."""
@@ -342,13 +378,21 @@ class Messages:
             )
         return result.modified_count == 1
 
-    async def end(self, message: Message, seen: Status, status: Status, failure: Failure) -> None:
-        """It will not be sent: failed or dead. `seen` is how it stands if nobody came in between; `SENDING` means
-        our own claim."""
+    async def end(
+        self,
+        message: Message,
+        seen: Status,
+        status: Status,
+        failure: Failure,
+        decision: Decision | None = None,
+    ) -> None:
+        """It will not be sent: failed or dead, perhaps by a decision. `seen` is how it stands if nobody came in between;
+        `SENDING`
+        means our own claim."""
         which = self._claimed(message)
         if seen is not Status.SENDING:
             which = {"_id": message.id, "tenant": self._tenant, "status": int(seen)}
-        change: Doc = {"status": int(status), "failure": failure_doc(failure)}
+        change: Doc = {"status": int(status), "failure": failure_doc(failure), **decided(decision)}
         if status is Status.DEAD:
             change["dead"] = True
         async with guarded():
@@ -365,15 +409,19 @@ class Messages:
         async with guarded():
             await self._messages.delete_many(which)
 
-    async def cancel_bot(self, conversation: str, failure: Failure, but: Sequence[str] = ()) -> None:
-        """Withdraw what the bot had queued: a person owns the conversation now, or the customer said stop. `but` stays."""
-        standing = {"status": {"$in": [int(Status.QUEUED), int(Status.UNKNOWN)]}}
+    async def cancel_bot(
+        self, conversation: str, failure: Failure, but: Sequence[str] = (), campaigns: bool = True
+    ) -> None:
+        """Withdraw what the bot had queued: a person owns the conversation now (then what `campaigns` say only waits), or the
+        customer said stop. `but` stays."""
+        standing = {"status": {"$in": [int(Status.QUEUED), int(Status.HELD), int(Status.UNKNOWN)]}}
         change = {
             "$set": {"status": int(Status.CANCELLED), "failure": failure_doc(failure)},
             "$unset": dict(DONE),
         }
         left = await self.work(conversation)
-        ids = [m.id for m in left if m.direction == "out" and m.author == "bot" and m.id not in but]
+        ours = [m for m in left if m.direction == "out" and m.author == "bot" and m.id not in but]
+        ids = [m.id for m in ours if campaigns or m.campaign is None]
         await update_each(self._messages, self._tenant, ids, standing, change)
 
     async def get(self, message: str) -> Message | None:

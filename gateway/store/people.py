@@ -14,9 +14,10 @@ from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 
-from gateway.model.conversation import Identity
+from gateway.model.consent import SERVICE, joined
+from gateway.model.identity import Identity
 from gateway.model.message import conversation_id, stable_id
-from gateway.store.codec import Doc, identity_key, read_as
+from gateway.store.codec import Doc, consents_to_doc, conversation_from_doc, identity_key, read_as
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 
@@ -221,8 +222,10 @@ class People:
                 return
             missing = {f: v for f, v in known.items() if not main.get(f)}
             found = {read_as(Identity, i): None for i in main["identities"]} | found
+            merged = dict.fromkeys([*main.get("merged", ()), *sorted(others - {contact})])
             change = {
                 **missing,
+                "merged": list(merged),
                 "identities": [asdict(i) for i in found],
                 "keys": [identity_key(i) for i in found],
             }
@@ -238,13 +241,19 @@ def _carried(main: Doc, other: Doc) -> Doc:
     """What the conversation that goes on takes over: whoever answered answers, and who said stop is not written to."""
     owner = max(main["owner"], other["owner"], key=_OWNERS.index)
     change: Doc = {"owner": owner}
-    if other.get("stopped"):
-        change["stopped"] = True
-    for name in ("chosen", "lead", "name"):
+    consents = joined(conversation_from_doc(main).consents, conversation_from_doc(other).consents)
+    if consents:
+        service = consents.get(SERVICE)
+        change["consents"] = consents_to_doc(consents)
+        change["stopped"] = service is not None and service.state == "withdrawn"
+    for name in ("chosen", "lead", "name", "timezone"):
         if other.get(name) and not main.get(name):
             change[name] = other[name]
-    if other.get("last_in") and (not main.get("last_in") or other["last_in"] > main["last_in"]):
-        change["last_in"] = other["last_in"]
+    for name in ("last_in", "window_until"):
+        if other.get(name) and (not main.get(name) or other[name] > main[name]):
+            change[name] = other[name]
+    if marketed := sorted({*main.get("marketed", ()), *other.get("marketed", ())}):
+        change["marketed"] = marketed
     return change
 
 

@@ -6,7 +6,8 @@ from typing import Final
 from pymongo import UpdateOne
 
 from gateway.model.message import Failure
-from gateway.store.codec import Doc
+from gateway.model.permission import Decision
+from gateway.store.codec import Doc, decision_to_doc
 from gateway.store.database import Collection, guarded
 
 DONE: Final = {"todo": "", "due": "", "in_bulk": "", "place": ""}
@@ -15,6 +16,11 @@ DONE: Final = {"todo": "", "due": "", "in_bulk": "", "place": ""}
 
 def failure_doc(failure: Failure) -> Doc:
     return {"code": failure.code, "text": failure.text}
+
+
+def decided(decision: Decision | None) -> Doc:
+    """A decision, to be set on its message in place of the last one of the same stage."""
+    return {} if decision is None else {f"decided.{decision.stage}": decision_to_doc(decision)}
 
 
 async def by_provider_id(messages: Collection, tenant: str, channel: str, provider_id: str) -> str | None:

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from gateway import media
 from gateway.bootstrap import open_store
+from gateway.model.consent import Standing
 from gateway.model.content import (
     Album,
     Buttons,
@@ -178,7 +179,11 @@ async def seed(store: Store) -> None:
         last_at=NOW,
         preview="Hello",
     )
-    await own.conversations.create(replace(talk, blocked=True, stopped=True))
+    await own.conversations.create(
+        replace(
+            talk, blocked=True, consents={"service": Standing("withdrawn", talk.created, "command", "ce_1")}
+        )
+    )
     await own.conversations.create(replace(talk, id=BEFORE, name="", merged_into=TALK))
     writing = Writing(own)
     files = await make_files(own)

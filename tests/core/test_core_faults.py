@@ -24,8 +24,9 @@ from gateway.commands.channel import set_state
 from gateway.commands.context import Context
 from gateway.handoff import set_owner
 from gateway.model.content import Template, Text
-from gateway.model.conversation import Conversation, Identity
+from gateway.model.conversation import Conversation
 from gateway.model.errors import ParleyError, StoreError, Unavailable
+from gateway.model.identity import Identity
 from gateway.model.message import Message, Receipt, Status, stable_id
 from gateway.model.ports import InboundMessage, Outgoing, Sent
 from gateway.model.tenant import Channel

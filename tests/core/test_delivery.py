@@ -18,7 +18,15 @@ from gateway.model.work import Key
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.messages import Messages
-from tests.conftest import MovableClock, Running, ScriptedBrain, make_site, make_tenant, make_whatsapp
+from tests.conftest import (
+    MovableClock,
+    Running,
+    ScriptedBrain,
+    make_site,
+    make_template,
+    make_tenant,
+    make_whatsapp,
+)
 from tests.core.visitor import Visitor
 from tests.providers.graph import Fault, GraphStandIn
 from tests.providers.graph_webhooks import status, statuses_webhook, text_webhook
@@ -202,6 +210,7 @@ TEMPLATE = outgoing_id("campaign", 0)
 
 async def test_a_template_whose_outcome_is_unknown_is_never_sent_again(timed: Running) -> None:
     await ask(timed, "echo hello")
+    await make_template(timed.store, "hello_world", "en_US")
     [conversation] = await timed.conversations()
     now = timed.clock()
     template = Message(
@@ -231,7 +240,7 @@ async def test_free_text_is_not_sent_once_the_window_has_closed(timed: Running) 
     timed.clock.move(hours=24, seconds=1)
     await timed.swept()
     [found] = await outgoing(timed)
-    assert found.status is Status.FAILED
+    assert found.status is Status.HELD
     assert found.failure is not None
     assert found.failure.code == "permission:window_closed"
     assert said(timed) == []

@@ -21,7 +21,7 @@ from gateway.model.tenant import Channel
 from gateway.settings import Settings
 from gateway.store import Store
 from tests.bench.gateway_process import NoEmbedder
-from tests.conftest import MovableClock, Running, ScriptedBrain, make_tenant, make_whatsapp
+from tests.conftest import MovableClock, Running, ScriptedBrain, make_template, make_tenant, make_whatsapp
 from tests.core.test_api import call, key_of
 from tests.core.test_files import picture, upload
 from tests.providers import slack_api_events as slack_events
@@ -50,6 +50,7 @@ async def everywhere(
 ) -> AsyncIterator[Everywhere]:
     await make_tenant(store)
     await make_whatsapp(store)
+    await make_template(store, "order_update", "en")
     system = System(clock=clock)
     app = web.Application()
     app.add_routes([web.post("/parley", system.take)])

@@ -22,7 +22,8 @@ from gateway.model.content import (
     Text,
     plain_text,
 )
-from gateway.model.conversation import Conversation, Identity
+from gateway.model.conversation import Conversation
+from gateway.model.identity import Identity
 from gateway.model.message import Message, Status
 from gateway.model.ports import InboundMessage, Parsed
 from tests.conftest import Running

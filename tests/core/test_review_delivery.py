@@ -13,8 +13,8 @@ from multidict import CIMultiDict
 
 from gateway.bootstrap import open_store
 from gateway.model.content import Command, Media, Reply, Text
-from gateway.model.conversation import Identity
 from gateway.model.errors import SendError, StoreError, Unavailable
+from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.limits import LIMITS, LimitName
 from gateway.model.message import Failure, Message, Sender, Status

@@ -11,8 +11,8 @@ import pytest
 from gateway.commands.channel import add_account
 from gateway.commands.context import Context
 from gateway.model.content import Text, plain_text
-from gateway.model.conversation import Identity
 from gateway.model.errors import Unavailable
+from gateway.model.identity import Identity
 from gateway.model.ports import Parsed
 from gateway.store.database import RoundTrips
 from tests.conftest import Running
@@ -205,29 +205,37 @@ def test_while_a_person_owns_it_a_command_has_its_effect_and_nothing_is_said() -
     from dataclasses import replace
     from datetime import UTC, datetime
 
+    from consent.entries import Cause
     from gateway.manners import react
     from gateway.model.content import Command
     from gateway.model.conversation import Conversation
+    from gateway.model.permission import Permissions
 
-    free = Conversation("cv", "t", "ch", "ct", "a", datetime.now(UTC))
+    now = datetime.now(UTC)
+    free = Conversation("cv", "t", "ch", "ct", "a", now)
+    cause = Cause("t", "ch", "ct", "cv", "m_1", now, now)
     for owner in ("queue", "agent"):
         held = replace(free, owner=owner)
-        for content, effect in (
+        effects: tuple[tuple[Command, dict[str, Any]], ...] = (
             (Command("start"), {}),
-            (Command("stop"), {"stopped": True}),
             (Command("help"), {}),
             (Command("Human"), {}),
             (Command("language"), {}),
             (Command("language", "es"), {"language": "es", "chosen": "es"}),
-        ):
-            reaction = react(content, held, "Acme", None)
+        )
+        for content, effect in effects:
+            reaction = react(content, held, "Acme", None, cause, Permissions())
             assert reaction is not None
             assert (tuple(reaction.say), reaction.conversation) == ((), replace(held, **effect)), content
-    asked = react(Command("human"), free, "Acme", None)
+        stop = react(Command("stop"), held, "Acme", None, cause, Permissions())
+        assert stop is not None
+        # A stop counts and is confirmed whoever owns the conversation.
+        assert (stop.conversation.stopped, len(stop.say), len(stop.entries)) == (True, 1, 2)
+    asked = react(Command("human"), free, "Acme", None, cause, Permissions())
     assert asked is not None
     assert (len(asked.say), asked.conversation.owner) == (1, "queue")
     for name in ("start", "stop", "help", "human", "language"):
-        told = react(Command(name), free, "Acme", None)
+        told = react(Command(name), free, "Acme", None, cause, Permissions())
         assert told is not None
         assert len(told.say) == 1
-    assert react(Command("prices", "shoes"), free, "Acme", None) is None
+    assert react(Command("prices", "shoes"), free, "Acme", None, cause, Permissions()) is None

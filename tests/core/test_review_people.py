@@ -2,14 +2,15 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gateway.model.consent import Standing
 from gateway.model.content import Album, Command, Edit, Media, System, Text, plain_text
-from gateway.model.conversation import Identity
 from gateway.model.errors import Unavailable
+from gateway.model.identity import Identity
 from gateway.model.message import Status
 from gateway.model.ports import ChannelEvent, Parsed
 from tests.conftest import Running
@@ -41,7 +42,12 @@ async def test_what_was_queued_before_stop_does_not_leave_after_it(running: Runn
     assert "echo advert" not in sent(running)
 
 
-@pytest.mark.parametrize(("state", "more"), [("agent", {"owner": "agent"}), ("stopped", {"stopped": True})])
+STOPPED = {"service": Standing("withdrawn", datetime(2026, 1, 1, tzinfo=UTC), "command", "ce_1")}
+
+
+@pytest.mark.parametrize(
+    ("state", "more"), [("agent", {"owner": "agent"}), ("stopped", {"consents": STOPPED})]
+)
 async def test_a_merge_does_not_lose_who_answers_or_stop(running: Running, state: str, more: Any) -> None:
     await hear(running, said(running, Text("echo by id"), "1", identity=BY_ID, address=BSUID))
     running.clock.move(seconds=1)

@@ -17,9 +17,11 @@ from pymongo.monitoring import CommandStartedEvent
 
 from gateway.bootstrap import open_store
 from gateway.media import take
+from gateway.model.consent import Entry
 from gateway.model.content import Album, Media, Text
 from gateway.model.errors import Conflict, NotFound, ParleyError
 from gateway.model.message import Failure, Message, Receipt, Status
+from gateway.model.permission import Decision
 from gateway.model.ports import ChannelEvent
 from gateway.ops.logging import configure
 from gateway.settings import Settings
@@ -27,16 +29,20 @@ from gateway.store import Store
 from gateway.store.conversations import Conversations
 from gateway.store.database import INDEXES, RoundTrips, database, migrate
 from gateway.store.group import GroupedInserts, insert_new
+from gateway.store.ledger import Ledger
 from gateway.store.messages import Messages
+from gateway.store.templates import Templates
 from gateway.store.vault import SealBroken, Vault
 from tests.conftest import (
     ACCESS_TOKEN,
     APP_SECRET,
     KEY,
     VERIFY_TOKEN,
+    WABA,
     MovableClock,
     Running,
     make_site,
+    make_template,
     make_tenant,
     make_whatsapp,
 )
@@ -209,6 +215,10 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
     file = await take(acme.files, "acme", "ch_wa", conversation_id, "a.txt", _bytes(b"canary"), 100, later)
     await acme.events.put("ch_wa", ChannelEvent("1", "x", later, "x"), later)
     before_it = await acme.events.latest("ch_wa", 9)
+    entry = Entry("ce_1", "acme", "ch_wa", conversation.contact, "marketing", "granted", "api", later, later)
+    await acme.ledger.put([entry])
+    template = await make_template(running.store, "order", "en")
+    await acme.accounts.told("ch_wa", later, limit=1000)
     arguments: Doc = {
         "messages": [waiting], "now": later, "silent": frozenset(), "quiet": timedelta(), "run": "run",
         "conversation": conversation_id,
@@ -220,6 +230,9 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "before": None, "contact": contact, "lead": lead, "content": Text("stolen"), "part": "p_x", "turn": True,
         "language": "en", "blocked": True, "address": "stolen", "file": file.id, "files": [file.id],
         "ends": True, "attempts": 0, "error": "x", "generation": file.generation, "number": 0, "data": b"stolen", "until": later,
+        "decision": Decision("sent", later, True), "campaigns": True, "window_until": later, "merged": None,
+        "contacts": [conversation.contact], "entries": [entry], "entry": entry.id, "template": template,
+        "account": WABA, "name": "order", "quality": "RED", "count": 5,
         "preview": "stolen", "conversations": [conversation_id], "new": "cv_stolen", "event": ChannelEvent("x", "x", later, "x"),
     }  # fmt: skip
     special: dict[str, Doc] = {
@@ -230,6 +243,9 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "cancel_bot": {"but": []},
         "finish_turn": {"incoming": [transcript[0].id]},
         "contact": {"contact": conversation.contact},
+        "marketed": {"conversation": conversation},
+        "release": {"messages": [waiting.id]},
+        "hold": {"message": waiting},
         "create": {"conversation": conversation},
         "save": {"conversation": replace(conversation, owner="agent")},
         "begin": {"message": transcript[0], "file": file},
@@ -253,23 +269,33 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         bolt.dead_letters,
         bolt.receipts,
         bolt.amendments,
+        bolt.ledger,
+        bolt.templates,
     ):
         for name in _public(type(repository)):
             method = getattr(repository, name)
             given = {**arguments, **special.get(name, {})}
             if name == "get" and isinstance(repository, Messages):
                 given["message"] = transcript[0].id
+            if isinstance(repository, Ledger):
+                given["contact"] = conversation.contact
+            if name == "get" and isinstance(repository, Templates):
+                given["template"] = template.id
             try:
                 parameters = inspect.signature(method).parameters
                 if "message" in parameters and parameters["message"].annotation is Message:
                     given["message"] = waiting
-                answer = await method(**{p: given[p] for p in parameters})
+                answer = await method(
+                    **{n: given[n] for n, p in parameters.items() if n in given or p.default is p.empty}
+                )
             except (ValueError, ParleyError):
                 continue
             if hasattr(answer, "items") and not isinstance(answer, dict):
                 answer = answer.items
             if hasattr(answer, "messages"):
                 answer = answer.messages
+            if hasattr(answer, "entries"):
+                answer = answer.entries
             assert not answer, (name, answer)
     for tried in (replace(conversation, tenant="bolt"), replace(conversation, tenant="bolt", rev=0)):
         with pytest.raises((ValueError, ParleyError)):
@@ -494,7 +520,9 @@ async def test_a_message_is_never_changed_back(store: Store, clock: MovableClock
         messages.retry(one, now, Failure("a", "b"), False),
         messages.end(one, Status.SENDING, Status.DEAD, Failure("a", "b")),
         messages.end(one, Status.QUEUED, Status.FAILED, Failure("a", "b")),
-        messages.hold("m_1", now, Failure("a", "b")),
+        messages.wait("m_1", now, Failure("a", "b")),
+        messages.hold(one, now, Failure("a", "b"), Decision("sent", now, False)),
+        messages.release(["m_1"], now),
         messages.withdraw(["m_1"]),
         messages.cancel_bot("cv", Failure("a", "b")),
     ):

@@ -15,8 +15,8 @@ from gateway import outbox
 from gateway.bootstrap import Gateway, build, open_store, working
 from gateway.handoff import set_owner
 from gateway.model.content import Text
-from gateway.model.conversation import Identity
 from gateway.model.errors import SendError
+from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Status
 from gateway.model.ports import Adapter, Answer, InboundMessage, Outgoing, Question, Sent, Setting

@@ -24,8 +24,8 @@ from gateway.model.content import (
     from_doc,
     to_doc,
 )
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotForUs
+from gateway.model.identity import Identity
 from gateway.model.ports import ChannelEvent, InboundMessage, Parsed
 from tests.providers.slack_api_events import (
     BOT,

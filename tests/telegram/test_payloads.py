@@ -9,8 +9,8 @@ from telegram import TelegramObject, Update
 
 from channels.telegram.parse import ALLOWED, DECLARED, parse
 from gateway.model.content import Media, Unsupported, from_doc, to_doc
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotForUs
+from gateway.model.identity import Identity
 from gateway.model.ports import InboundMessage
 from tests.telegram.cases import CASES
 from tests.telegram.reading import BOT, FOLDER, NOW, USERNAME, body, effects, only, read

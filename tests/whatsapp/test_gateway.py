@@ -14,7 +14,7 @@ from gateway.media import take
 from gateway.model.content import Contacts, Media, SharedContact, Text, to_doc
 from gateway.model.content import Location as Place
 from gateway.model.message import Message, Status, message_id
-from tests.conftest import PHONE, WABA, Running
+from tests.conftest import PHONE, WABA, Running, make_template
 from tests.providers.graph_files import digest_of, made_up
 from tests.providers.graph_webhooks import (
     jumbled,
@@ -283,6 +283,7 @@ async def test_what_a_person_sends_arrives(
     running: Running, content: Mapping[str, Any], kind: str, inner: str
 ) -> None:
     conversation = await known_customer(running)
+    await make_template(running.store, "order", "en")
     before = len(running.graph.messages())
     await running.gateway.desk.say("acme", conversation, content)
     await running.idle()

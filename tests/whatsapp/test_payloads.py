@@ -9,8 +9,8 @@ import pytest
 
 from channels.whatsapp.parse import accounts, parse
 from gateway.model.content import Edit, Media, Reply, System, Unsupported, from_doc, to_doc
-from gateway.model.conversation import Identity
 from gateway.model.errors import NotForUs
+from gateway.model.identity import Identity
 from gateway.model.ports import InboundMessage, Parsed
 from tests.providers.graph_webhooks import PHONE_ID, WABA, text_webhook, webhook
 from tests.whatsapp import written
