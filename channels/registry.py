@@ -15,7 +15,18 @@ from channels.web.tokens import Tokens
 from channels.webhook.adapter import WebhookChannelAdapter
 from channels.whatsapp.adapter import WhatsAppAdapter
 from gateway.model.capabilities import Capabilities
-from gateway.model.ports import Adapter, Claim, Clock, FileLink, Files, Keep, Puller, Setting, WebhookAdapter
+from gateway.model.ports import (
+    Adapter,
+    Claim,
+    Clock,
+    FileLink,
+    Files,
+    Keep,
+    Puller,
+    Setting,
+    TemplateAdapter,
+    WebhookAdapter,
+)
 from gateway.settings import Settings
 
 __all__ = [
@@ -41,6 +52,8 @@ class Registry:
     pullers: Mapping[str, Puller]
     web: WebAdapter
     slack: SlackAdapter
+    templates: Mapping[str, TemplateAdapter]
+    """Those whose provider keeps templates."""
 
 
 def build(
@@ -57,14 +70,16 @@ def build(
     web = WebAdapter(Hub(), Tokens(visitor_keys), link)
     telegram = TelegramAdapter(settings.telegram_api_url, session, clock, files)
     slack = SlackAdapter(settings, session, clock, files, keep, claim)
+    whatsapp = WhatsAppAdapter(settings.whatsapp_api_url, session, clock, files)
     webhooks: dict[str, WebhookAdapter] = {
-        "whatsapp": WhatsAppAdapter(settings.whatsapp_api_url, session, clock, files),
+        "whatsapp": whatsapp,
         "telegram": telegram,
         "slack": slack,
         "webhook": WebhookChannelAdapter(session, clock, settings.public_url, link),
     }
     pullers: dict[str, Puller] = {"telegram": telegram, "slack": slack}
-    return Registry({"web": web, **webhooks}, webhooks, pullers, web, slack)
+    templates: dict[str, TemplateAdapter] = {"whatsapp": whatsapp.templates}
+    return Registry({"web": web, **webhooks}, webhooks, pullers, web, slack, templates)
 
 
 SETTINGS: Mapping[str, tuple[Setting, ...]] = {

@@ -17,7 +17,10 @@ from brain.embed import Embedder, WordLlamaEmbedder
 from brain.local import LocalBrain
 from channels import registry
 from channels.registry import WebAdapter
+from consent.keywords import in_content
 from gateway.api import Api
+from gateway.campaigns import Campaigns
+from gateway.campaigns_run import Runner
 from gateway.console import Console
 from gateway.console.pages import COOKIE
 from gateway.deliver import Deliver
@@ -28,7 +31,9 @@ from gateway.install import Install
 from gateway.media import FETCHES, Media
 from gateway.missed import Missed
 from gateway.model.clock import Sequencer, system_clock
+from gateway.model.content import Content
 from gateway.model.message import Message
+from gateway.model.permission import Permissions
 from gateway.model.ports import Brain, Clock
 from gateway.model.work import Key, Work
 from gateway.ops.again import again_and_again
@@ -40,14 +45,19 @@ from gateway.ops.patience import PATIENCE, Patience
 from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
 from gateway.receive import Receive
+from gateway.reopen import Reopen
 from gateway.session import Sessions
 from gateway.settings import Settings, development_key
+from gateway.signals import Signals
 from gateway.sockets import Sockets
 from gateway.store import Store
 from gateway.store.database import RoundTrips, connect, database, migrate
 from gateway.store.directory import POLL
 from gateway.store.embedded import embedded, running_uri
+from gateway.store.journal import Journal
 from gateway.store.vault import Vault
+from gateway.template_sync import TemplateSync
+from gateway.templates import Templates
 from gateway.turn import Turns
 from gateway.uploads import Uploads
 from gateway.widget import Widget
@@ -62,6 +72,15 @@ from gateway.work.redis import connect as connect_redis
 from gateway.work.shared_pace import SharedPace
 from gateway.work.sweeper import EVERY, Sweeper
 from gateway.work.watch import WATCH, WorkerWatch
+
+TEMPLATES = 20.0
+"""Seconds between looks for business accounts whose templates are due, or new."""
+
+TEMPLATES_AFTER = 5.0
+"""Seconds until the first: a process that starts sees to its customers first."""
+
+CAMPAIGNS = 1.0
+"""Seconds between looks for campaigns with something to do."""
 
 EXPIRY = 60.0
 """Seconds between removals of what has expired."""
@@ -96,6 +115,9 @@ class Gateway:
     pull: Pull
     desk: Desk
     limits: RateLimits
+    templates: Templates
+    template_sync: TemplateSync
+    campaigns: Runner
 
 
 @asynccontextmanager
@@ -121,8 +143,10 @@ async def open_store(
         stack.push_async_callback(client.close)
         db = database(client)
         await migrate(db, say)
-        store = Store(db, Vault(settings.secret_keys or (development_key(settings.data_dir),)), clock)
+        vault = Vault(settings.secret_keys or (development_key(settings.data_dir),))
+        store = Store(db, vault, clock, Journal(settings.data_dir))
         stack.push_async_callback(store.close)
+        await store.put_back()
         if own:
             await store.open_work.release(clock())
         yield store
@@ -173,7 +197,7 @@ async def build(
         media = Media(store, channels.webhooks, clock)
         pool = redis.connection_pool if redis is not None else None
         limits = RateLimits(pool, monotonic, lambda name: metrics.add("limited", name))
-        inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set)
+        inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop)
         embedder = embedder or WordLlamaEmbedder()
         brain = brain or LocalBrain(store.knowledge, embedder)
         lanes = LocalPace(monotonic, clock, store.lanes)
@@ -181,19 +205,33 @@ async def build(
         moved = None if clock is system_clock else lambda: clock().timestamp()
         shared = SharedPace(lanes, redis, monotonic, moved) if redis is not None else lanes
         pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
-        deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics))
+        signals = Signals(store, clock)
+        deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics), signals=signals)
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, limits)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
             "slack": (settings.slack_signing_secret, None),
         }
-        receive = Receive(store, inbox, channels.webhooks, apps, clock)
+        templates = Templates(store, channels.templates, clock)
+        reopen = Reopen(store, channels.adapters, clock)
+        campaigns = Runner(store, channels.adapters, clock, sequencer)
+        templates.on_change(campaigns.template_changed)
+        signals.tripped = campaigns.channel_tripped
+        managed = Campaigns(store, channels.adapters, clock)
+        template_sync = TemplateSync(store, channels.templates, templates, clock)
+        receive = Receive(
+            store, inbox, channels.webhooks, apps, clock, template_sync.happened, signals=signals
+        )
         desk = Desk(store, channels.adapters, work, clock, sequencer)
         bus = RedisBus(redis) if redis is not None else None
         presence = Presence(store, channels.adapters, channels.web.hub, bus)
         door = Door(limits, settings.trusted_proxies, monotonic)
         patience = Patience()
+        url = settings.public_url
+        api = Api(
+            store, work, clock, url, desk, links, limits, presence, templates, template_sync, reopen, managed
+        )
         app = web.Application(middlewares=[guard, patience.wait, door.admit], client_max_size=4 * 1024 * 1024)
         app[PATIENCE] = patience
         app.add_routes(
@@ -203,11 +241,11 @@ async def build(
                 *Sessions(store, channels.web, clock, settings.public_url, limits).routes(),
                 *sockets.routes(),
                 *Widget(store.directory, settings.public_url).routes(),
-                *Api(store, work, clock, settings.public_url, desk, links, limits, presence).routes(),
+                *api.routes(),
                 *FileRoutes(store, links, clock).routes(),
                 *Uploads(store, channels.web, clock, links).routes(),
                 *Install(store, channels.slack, clock, settings.public_url, COOKIE).routes(),
-                *Console(store, clock, settings.public_url.startswith("https://"), links).routes(),
+                *Console(store, clock, url.startswith("https://"), links, desk, reopen).routes(),
             ]
         )
         app.on_shutdown.append(lambda _: sockets.close())
@@ -233,6 +271,9 @@ async def build(
                 pull=Pull(store, receive, channels.webhooks, channels.pullers, clock),
                 desk=desk,
                 limits=limits,
+                templates=templates,
+                template_sync=template_sync,
+                campaigns=campaigns,
             )
 
 
@@ -283,10 +324,13 @@ async def looking(gateway: Gateway) -> AsyncIterator[None]:
     if isinstance(gateway.work, RedisWork):
         wanted.append(("worker watch", WorkerWatch(gateway.work.count).look, WATCH))
     looks = [asyncio.create_task(again_and_again(n, look, every, stop), name=n) for n, look, every in wanted]
+    # Here, too: a webhook that asks for a look comes to this process.
+    looks.append(asyncio.create_task(_following_templates(gateway, stop), name="templates"))
     try:
         yield
     finally:
         stop.set()
+        gateway.template_sync.wake.set()
         await asyncio.wait(looks, timeout=LAST_LOOK)
         for task in looks:
             task.cancel()
@@ -306,6 +350,10 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(
             again_and_again("expiry", gateway.store.remove_expired, EXPIRY, stop), name="expiry"
         ),
+        asyncio.create_task(_following_templates(gateway, stop), name="templates"),
+        asyncio.create_task(
+            again_and_again("campaigns", gateway.campaigns.look, CAMPAIGNS, stop), name="campaigns"
+        ),
         asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"
@@ -322,6 +370,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
     finally:
         stop.set()
         gateway.media.wake.set()
+        gateway.template_sync.wake.set()
         # A look that is broken off in the middle would leave a connection half made.
         await asyncio.wait(looks, timeout=LAST_LOOK)
         for task in tasks:
@@ -329,9 +378,18 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await gateway.campaigns.close()
                 await gateway.pull.close()
                 await gateway.media.close()
                 await gateway.lanes.save()
+
+
+async def _following_templates(gateway: Gateway, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(TEMPLATES_AFTER):
+            await gateway.template_sync.wake.wait()
+    sync = gateway.template_sync
+    await again_and_again("template sync", sync.look, TEMPLATES, stop, sync.wake)
 
 
 async def _warmed(embedder: Embedder) -> None:
@@ -358,6 +416,11 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         if server is not None:
             server.close()
         await runner.cleanup()
+
+
+def _is_stop(content: Content, permissions: Permissions) -> bool:
+    found = in_content(content, permissions)
+    return found is not None and found.family == "stop"
 
 
 def _work_failed(key: Key, error: Exception) -> None:

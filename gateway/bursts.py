@@ -1,8 +1,8 @@
 """Bursts: several quick messages of one person are answered once, after the channel's quiet time. Pure.
 
-Only plain questions are merged. What has an effect of its own (a command, a pressed button, a form, a file) ends a burst, and so
-it is answered at once; while the customer answers a question of ours (a numbered choice, their name, their phone) each message
-is an answer and stands alone.
+Only plain questions are merged. What has an effect of its own (a command, a keyword, a pressed button, a form, a file) ends a
+burst, and so it is answered at once; while the customer answers a question of ours (a numbered choice, their name, their
+phone) each message is an answer and stands alone.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from consent import keywords
 from gateway.model.content import Content, Text
 from gateway.model.conversation import Conversation
 from gateway.model.identity import Identity
 from gateway.model.message import Message
+from gateway.model.permission import Permissions
 from leads.state import LeadState
 
 MOST_MERGED: Final = 20
@@ -44,15 +46,19 @@ class Burst:
 
 
 def first(
-    waiting: Sequence[Message], conversation: Conversation | None, quiet: timedelta, now: datetime
+    waiting: Sequence[Message],
+    conversation: Conversation | None,
+    quiet: timedelta,
+    now: datetime,
+    permissions: Permissions | None = None,
 ) -> Burst:
     """What to answer first of the incoming messages that wait, which are in order and at least one."""
-    head = waiting[0]
-    if not quiet or not _merges(head) or _answers(conversation):
+    head, own = waiting[0], permissions or Permissions()
+    if not quiet or not _merges(head, own) or _answers(conversation):
         return Burst((head,))
     merged = [head]
     for message in waiting[1:MOST_MERGED]:
-        if not _merges(message) or _who(message) != _who(head):
+        if not _merges(message, own) or _who(message) != _who(head):
             return Burst(tuple(merged))  # it can't grow: what comes next stands alone
         merged.append(message)
     # A message is due once its own quiet time is over.
@@ -64,9 +70,11 @@ def first(
     return Burst(tuple(merged), end if open_still else None)
 
 
-def _merges(message: Message) -> bool:
+def _merges(message: Message, permissions: Permissions) -> bool:
     # One whose turn broke is tried again by itself: it must not break the turns of others. One over a limit asks nothing.
-    return isinstance(message.content, Text) and not message.attempts and not message.extra.get("limited")
+    if not isinstance(message.content, Text) or message.attempts or message.extra.get("limited"):
+        return False
+    return keywords.match(message.content.text, permissions) is None
 
 
 def _who(message: Message) -> Identity | None:

@@ -31,6 +31,7 @@ from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
 from gateway.signals import Signals
 from gateway.store import Store
+from gateway.work.bulk_room import BulkRoom
 from gateway.work.leisure import Leisure
 
 LEASE = timedelta(seconds=60)
@@ -68,9 +69,6 @@ FULL = timedelta(seconds=0.5)
 BULK_STAYS = timedelta(seconds=0.25)
 """Bulk that has to wait no longer keeps its place in the process; what waits longer goes back to the database."""
 
-BULK_CLOSES, BULK_CLOSED = 5, timedelta(seconds=30)
-"""After so many bulk messages in a row without room, an account's bulk is not looked at until the first of them has room."""
-
 
 class Deliver:
     def __init__(
@@ -92,7 +90,7 @@ class Deliver:
         self._log = log
         self._jitter = jitter
         self._under_way: Counter[str] = Counter()
-        self._bulk = _BulkRoom(clock)
+        self._bulk = BulkRoom(clock)
         self._leisure = Leisure()
 
     async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> Decision | None:
@@ -232,7 +230,7 @@ class Deliver:
     async def _send_again(self, message: Message) -> bool:
         """No evidence came in time."""
         messages = self._store.of(message.tenant).messages
-        if isinstance(message.content, Template) or message.unknowns >= MOST_DOUBLED:
+        if message.campaign or isinstance(message.content, Template) or message.unknowns >= MOST_DOUBLED:
             text = "It may have been sent, so it is not sent again. Look at the customer's chat."
             await messages.end(message, Status.UNKNOWN, Status.DEAD, Failure("delivery:unknown", text))
             return False
@@ -417,30 +415,3 @@ class Deliver:
 
 def _failure(verdict: Refused) -> Failure:
     return Failure(f"permission:{verdict.reason}", f"{verdict.text} {verdict.remedy}".strip())
-
-
-class _BulkRoom:
-    """Which accounts' bulk is not worth looking at for a while: their lanes are full or paused."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._without: dict[str, list[datetime]] = {}
-        self._closed: dict[str, datetime] = {}
-
-    def is_open(self, channel: str) -> bool:
-        until = self._closed.get(channel)
-        if until is not None and until <= self._clock():
-            del self._closed[channel]
-            until = None
-        return until is None
-
-    def found(self, channel: str, pause: timedelta) -> None:
-        """What one message found: room (no pause), or how long there is none."""
-        if not pause:
-            self._without.pop(channel, None)
-            return
-        waits = self._without.setdefault(channel, [])
-        waits.append(self._clock() + pause)
-        if len(waits) >= BULK_CLOSES:
-            self._closed[channel] = min(*waits, self._clock() + BULK_CLOSED)
-            del self._without[channel]

@@ -1,6 +1,7 @@
 """What a person of the business says: checked, shown with what the channel has, queued; the conversation is theirs then."""
 
 import math
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from channels.degrade import degrade
 from channels.kit import is_safe_str, units
 from gateway import outbox
+from gateway.facts import Permission, window_of
 from gateway.handoff import set_owner
 from gateway.model.capabilities import Capabilities
 from gateway.model.clock import Sequencer
@@ -22,14 +24,18 @@ from gateway.model.content import (
     Location,
     Media,
     Reaction,
+    Template,
     Text,
     from_doc,
     plain_text,
 )
-from gateway.model.errors import Invalid, NotFound
-from gateway.model.message import Message
+from gateway.model.conversation import Conversation
+from gateway.model.errors import Conflict, Invalid, NotFound
+from gateway.model.identity import Identity
+from gateway.model.message import Message, Sender, Status
 from gateway.model.ports import Adapter, Clock
 from gateway.model.work import Key, Work
+from gateway.reopen import Reopen
 from gateway.store import Store, TenantStore
 
 MOST_MESSAGES: Final = 10
@@ -48,6 +54,8 @@ class Desk:
         self._work = work
         self._clock = clock
         self._sequencer = sequencer
+        self._reopen = Reopen(store, adapters, clock)
+        self._permission = Permission(store, adapters, clock)
 
     async def say(
         self,
@@ -56,8 +64,12 @@ class Desk:
         content: Mapping[str, Any],
         reply_to: str | None = None,
         key: str | None = None,
+        hold: bool = False,
     ) -> list[Message]:
         """Queue a person's message; the messages that it became. Said again with the same `key`, nothing is added.
+
+        While the service window is closed free text is refused, for whoever answers is there to choose a template instead:
+        held in silence it would look as if it had been said. `hold` says that it may wait until the customer writes.
 
         Raises NotFound, Invalid (naming the field) and Conflict.
         """
@@ -82,17 +94,104 @@ class Desk:
             quoted = await store.messages.get(reply_to)
             if quoted is None or quoted.conversation != conversation or quoted.provider_id is None:
                 raise Invalid("reply_to", "a message of this conversation that has been sent or received")
-        await set_owner(store, conversation, "agent")
         messages = outbox.of_person(
             found, key or secrets.token_hex(12), parts, self._sequencer, self._clock(), reply_to
         )
-        await store.messages.put_queued(messages)
-        await store.conversations.said(
-            conversation, self._clock(), plain_text(messages[-1].content)[:PREVIEW]
+        if not hold and not isinstance(said, Template):
+            await self._check_window(store, found, capabilities, messages[0].id)
+        return await self._queue(store, found, messages, plain_text(messages[-1].content))
+
+    async def say_template(
+        self,
+        tenant: str,
+        conversation: str,
+        name: str,
+        language: str | None = None,
+        values: Mapping[str, str] | None = None,
+        key: str | None = None,
+        agent: str = "",
+    ) -> list[Message]:
+        """Queue a template for one conversation: as a template where the channel has them, else as plain content. What is not
+        given of its variables is filled in from contact, lead and conversation. Raises as `say`."""
+        store = self._store.of(tenant)
+        found = await store.conversations.get(conversation)
+        if found is None:
+            raise NotFound(conversation)
+        if found.merged_into:
+            raise Invalid("conversation", f"the one that goes on in its place: {found.merged_into}")
+        written = await self._reopen.write(tenant, conversation, name, language, values or {}, agent)
+        channel = await self._store.directory.channel(found.channel)
+        capabilities = self._adapters[channel.kind].capabilities
+        parts: list[Content] = []
+        for content in written.contents:
+            shown, _ = degrade(await self._with_files(store, content), capabilities, language=found.language)
+            parts += shown
+        made = outbox.of_person(found, key or secrets.token_hex(12), parts, self._sequencer, self._clock())
+        if not isinstance(parts[0], Template):
+            await self._check_window(store, found, capabilities, made[0].id)
+        told = {"template": written.template.name, "shown": written.shown.text}
+        messages = [replace(m, purpose=written.purpose, extra=told if m is made[0] else {}) for m in made]
+        return await self._queue(store, found, messages, written.shown.text)
+
+    async def begin(self, tenant: str, channel: str, phone: str) -> str:
+        """The conversation with a phone number on a WhatsApp channel, begun if there is none. Raises NotFound, Invalid."""
+        found = await self._store.directory.channel(channel)
+        if found.tenant != tenant:
+            raise NotFound(channel)
+        digits = re.sub(r"[\s().+-]", "", phone)
+        if found.kind != "whatsapp" or not re.fullmatch(r"[1-9][0-9]{6,14}", digits):
+            raise Invalid(
+                "phone", "a phone number with its country, such as +34600123456, on a WhatsApp channel"
+            )
+        identity = Identity("whatsapp", "", digits)
+        known = await self._store.people.conversation(tenant, channel, [identity])
+        store = self._store.of(tenant)
+        if await store.conversations.get(known) is None:
+            business, now = await self._store.directory.tenant(tenant), self._clock()
+            first = Message(
+                id="",
+                tenant=tenant,
+                channel=channel,
+                conversation=known,
+                direction="out",
+                author="agent",
+                seq=0,
+                at=now,
+                content=Text(""),
+                status=Status.QUEUED,
+                sender=Sender(identity, digits, phone=f"+{digits}"),
+            )
+            await store.conversations.begin(first, business.language, now)
+        return known
+
+    async def _check_window(
+        self, store: TenantStore, conversation: Conversation, capabilities: Capabilities, first: str
+    ) -> None:
+        """Raises Conflict while the channel takes no free text; what was said before with the same key stands."""
+        hours = capabilities.service_window_hours
+        until, now = window_of(conversation, hours), self._clock()
+        if hours is None or (until is not None and now < until) or await store.messages.get(first):
+            return
+        when = (
+            f"closed at {until:%Y-%m-%d %H:%M} UTC" if until else "never opened: the customer has not written"
         )
+        raise Conflict(
+            f"The service window is closed ({when}): WhatsApp takes no free text now. Send a template instead"
+            " (GET /conversations/{id}/templates lists those that fit), or say `hold` and it is sent when they write again."
+        )
+
+    async def _queue(
+        self, store: TenantStore, found: Conversation, messages: Sequence[Message], preview: str
+    ) -> list[Message]:
+        await set_owner(store, found.id, "agent")
+        channel = await self._store.directory.channel(found.channel)
+        asked = [(await self._permission.ask("written", channel, found, m))[1] for m in messages]
+        messages = [replace(m, decided=(d,)) for m, d in zip(messages, asked, strict=True)]
+        await store.messages.put_queued(messages)
+        await store.conversations.said(found.id, self._clock(), preview[:PREVIEW])
         written = [await store.messages.get(m.id) or m for m in messages]
         await _amend(store, written)
-        self._work.poke(Key(tenant, conversation))
+        self._work.poke(Key(found.tenant, found.id))
         return written
 
     async def _with_files(self, store: TenantStore, content: Content) -> Content:

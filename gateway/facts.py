@@ -84,7 +84,7 @@ def facts_of(
         owner=conversation.owner,
         channel_active=channel.state == "active",
         windowed=window_hours is not None,
-        window_until=_window(conversation, window_hours),
+        window_until=window_of(conversation, window_hours),
         last_in=conversation.last_in,
         blocked=conversation.blocked,
         consents=conversation.consents,
@@ -130,7 +130,8 @@ def _hours(value: object, usual: int) -> int:
         return usual
 
 
-def _window(conversation: Conversation, hours: int | None) -> datetime | None:
+def window_of(conversation: Conversation, hours: int | None) -> datetime | None:
+    """Until when free text may be sent; None where it never could, or where there is no service window (`hours` None)."""
     if hours is None:
         return None
     if conversation.window_until is None and conversation.last_in is not None:

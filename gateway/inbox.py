@@ -27,6 +27,7 @@ from gateway.model.content import (
 from gateway.model.file import File
 from gateway.model.limits import LimitName, Limits
 from gateway.model.message import Message, Sender, Status, file_id, message_id
+from gateway.model.permission import Permissions
 from gateway.model.ports import Clock, InboundMessage
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.work import Key, Work
@@ -64,8 +65,10 @@ class Inbox:
         sequencer: Sequencer,
         limits: Limits,
         fetch: Callable[[], None] = lambda: None,
+        is_stop: Callable[[Content, Permissions], bool] = lambda *_: False,
     ) -> None:
-        """`fetch` is told that there are files to fetch."""
+        """`fetch` is told that there are files to fetch. `is_stop`: whether a content is nothing but a word such as STOP."""
+        self._is_stop = is_stop
         self._limits = limits
         self._store = store
         self._work = work
@@ -116,9 +119,11 @@ class Inbox:
         for put in puts:
             if not _needs_turn(put.incoming) or _commands(put.message.content):
                 continue  # whoever wants no more messages is always heard
+            tenant = tenant or await self._store.directory.tenant(channel.tenant)
+            if self._is_stop(put.message.content, tenant.permissions):
+                continue
             if put.part is not None and not await self._begins(channel, put, files.pop(put.message.id, 0)):
                 continue
-            tenant = tenant or await self._store.directory.tenant(channel.tenant)
             name = await self._over(tenant, channel, put.message)
             if name is None:
                 continue

@@ -16,9 +16,13 @@ from gateway.model.errors import Inbound, NotAuthentic, NotForUs, NotFound, Parl
 from gateway.model.message import Message, Status
 from gateway.model.ports import ChannelEvent, Clock, Parsed, WebhookAdapter
 from gateway.model.tenant import Channel
+from gateway.signals import Signals
 from gateway.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+AccountEvents = Callable[[Channel, ChannelEvent], Awaitable[None]]
+"""Takes what a provider told of templates and of what the account may do."""
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes. The largest webhook that a provider documents is 3 MB (WhatsApp)."""
@@ -42,7 +46,11 @@ class Receive:
         webhooks: Mapping[str, WebhookAdapter],
         apps: Mapping[str, tuple[str | None, str | None]],
         clock: Clock,
+        account_events: AccountEvents | None = None,
+        signals: Signals | None = None,
     ) -> None:
+        self._signals = signals or Signals(store, clock)
+        self._account_events = account_events
         self._store = store
         self._inbox = inbox
         self._webhooks = webhooks
@@ -132,12 +140,14 @@ class Receive:
         """Store what a body held. Receipts after messages: a late one must not delay a customer."""
         stored = await self._inbox.put(channel, parsed.messages)
         await self._begin(channel, [m for m, _ in stored if m.status is not Status.RECEIVED])
+        await self._signals.heard(channel, [m for m, _ in stored])
         for message, theirs in stored:
             recent = self._clock() - message.at < ECHO_COUNTS and not message.extra.get("past")
             if message.author == "agent" and theirs and recent:
                 await self._taken_over(channel, message)
         if parsed.receipts:
             await self._store.of(channel.tenant).receipts.apply(channel.id, parsed.receipts, self._clock())
+            await self._signals.receipts(channel, parsed.receipts)
         for event in parsed.events:
             await self._happened(channel, event)
         for kind in parsed.ignored:
@@ -168,6 +178,10 @@ class Receive:
             # Before it is known: stopped in between, it is told again and done then.
             await self._store.directory.refresh()
             await self._store.directory.disable(await self._store.directory.channel(channel.id))
+        if self._account_events is not None and (event.template or event.account):
+            # As well: what was paused is not to be sent, whether or not anybody could be told.
+            await self._account_events(channel, event)
+        await self._signals.ended(channel, event)
         await events.put(channel.id, event, self._clock())
         log = logger.bind(tenant=channel.tenant, channel=channel.id)
         (log.warning if event.warning or event.disable else log.info)("{}: {}", event.name, event.text)

@@ -8,9 +8,13 @@ from datetime import timedelta
 from loguru import logger
 
 from channels import kit
+from consent import entries as entries_of
+from consent import keywords, means
 from consent.entries import Cause
+from consent.folding import fold
+from consent.keywords import Keyword
 from gateway import manners
-from gateway.model.consent import Entry
+from gateway.model.consent import MARKETING, SERVICE, Entry, How, applied
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.limits import LIMITS
@@ -19,6 +23,7 @@ from gateway.model.ports import Adapter, Answer, Brain, Clock, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import told, unsupported
 from gateway.model.work import Work
+from gateway.store import Store
 from leads import flow
 from leads.state import Context, LeadState, Step
 
@@ -37,10 +42,16 @@ class Thought:
     lead: Lead | None = None
     entries: Sequence[Entry] = ()
     """What the ledger of consent is to say of it; `conversation` says so already."""
+    confirms: bool = False
+    """It says that there will be no more messages, and so leaves whoever owns the conversation."""
 
 
 class Thinker:
-    def __init__(self, adapters: Mapping[str, Adapter], brain: Brain, clock: Clock, hints: Work) -> None:
+    def __init__(
+        self, adapters: Mapping[str, Adapter], brain: Brain, clock: Clock, hints: Work, store: Store
+    ) -> None:
+        """The store is read only, and only where somebody confirms what they were asked."""
+        self._store = store
         self._adapters = adapters
         self._brain = brain
         self._clock = clock
@@ -55,15 +66,50 @@ class Thinker:
         conversation = _known(conversation, message)
         if message.extra.get("limited") == "contact":
             return self._slowed(conversation)
-        said = self._understood(conversation, _asked(content))
-        cause = self._cause(conversation, message)
+        said, keyword = self._understood(conversation, tenant, _asked(content))
+        cause = self._cause(conversation, message, said, keyword)
+        back: Sequence[Entry] = ()
+        if not isinstance(content, System) and not (keyword is not None and keyword.family == "stop"):
+            # A missed "unblocked" must not silence anybody: whoever writes can be written to.
+            back = entries_of.returned(replace(cause, how="message"), conversation.consents)
+            conversation = replace(conversation, consents=applied(conversation.consents, back))
+        thought = await self._thought(channel, tenant, conversation, message, said, keyword, cause)
+        if conversation.turn is None:
+            thought = await self._asking(conversation, thought)
+        return replace(thought, entries=(*back, *thought.entries)) if back else thought
+
+    async def _thought(
+        self,
+        channel: Channel,
+        tenant: Tenant,
+        conversation: Conversation,
+        message: Message,
+        said: Content,
+        keyword: Keyword | None,
+        cause: Cause,
+    ) -> Thought:
+        shown = await self._shown(conversation, said)
         reaction = manners.react(
-            said, conversation, tenant.name, channel.site.greeting, cause, tenant.permissions
+            said,
+            conversation,
+            tenant.name,
+            channel.site.greeting,
+            cause,
+            tenant.permissions,
+            keyword,
+            shown,
         )
         if reaction is not None:
-            return Thought(reaction.say, reaction.conversation, entries=reaction.entries)
+            return Thought(
+                reaction.say,
+                reaction.conversation,
+                entries=reaction.entries,
+                confirms=reaction.confirms,
+            )
         if conversation.owner != "bot" or conversation.stopped:
             return Thought((), conversation)
+        if isinstance(said, Text) and means.proposes(said.text):
+            return Thought((manners.ask_stop(conversation, tenant.permissions),), conversation)
         if isinstance(said, FormReply) and not self._adapters[channel.kind].capabilities.forms:
             # A form of the business's own (a WhatsApp flow), not the one that asks for a lead's details.
             return Thought((Text(told("form", conversation.language)),), conversation)
@@ -72,13 +118,39 @@ class Thinker:
         context = self._context(channel, tenant, conversation, message)
         step = flow.step(LeadState.from_doc(conversation.lead), said, context)
         if step.handled:
-            return self._led(conversation, channel, step)
+            return self._consented(self._led(conversation, channel, step), channel, tenant, step, cause)
         asked = Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
         answer = await self._answered(asked)
+        if answer.opt_out:
+            return Thought((manners.ask_stop(conversation, tenant.permissions),), conversation)
         if answer.known:
             after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
             return self._led(conversation, channel, after)
         return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
+
+    async def _shown(self, conversation: Conversation, said: Content) -> str:
+        """The words that somebody was shown who confirms them now."""
+        if not isinstance(said, Command) or said.name.lower() != "agree":
+            return ""
+        standing = conversation.consents.get(said.argument.strip())
+        if standing is None or standing.state != "asked":
+            return ""
+        entry = await self._store.of(conversation.tenant).ledger.get(standing.entry)
+        return entry.wording if entry is not None else ""
+
+    async def _asking(self, conversation: Conversation, thought: Thought) -> Thought:
+        """Who agreed before they ever wrote here (an import, the API) is asked to confirm it when they do."""
+        open_still = [p for p, s in conversation.consents.items() if s.state == "asked"]
+        if not open_still or conversation.owner != "bot" or thought.conversation.stopped:
+            return thought
+        ledger, asked = self._store.of(conversation.tenant).ledger, list[Content]()
+        for purpose in open_still:
+            standing = thought.conversation.consents.get(purpose)
+            if standing is not None and standing.state == "asked":
+                entry = await ledger.get(standing.entry)
+                wording = entry.wording if entry is not None else purpose
+                asked.append(manners.ask_agree(purpose, wording, conversation.language))
+        return replace(thought, say=(*thought.say, *asked))
 
     async def _answered(self, question: Question) -> Answer:
         """What the brain knows, in bounded time: who thinks too long does not know."""
@@ -98,29 +170,48 @@ class Thinker:
             return Thought((), conversation)
         return Thought((Text(told("slow_down", conversation.language)),), replace(conversation, slowed=now))
 
-    def _understood(self, conversation: Conversation, content: Content) -> Content:
-        """A typed "2" is the second choice, if there was a question with numbers; and a choice may be a command."""
-        if isinstance(content, Text) and conversation.pending is not None:
-            content = kit.understand_choice(content.text, conversation.pending) or content
+    def _understood(
+        self, conversation: Conversation, tenant: Tenant, content: Content
+    ) -> tuple[Content, Keyword | None]:
+        """A typed "2" is the second choice, if there was a question with numbers; a choice may be a command; and a text may be
+        nothing but a keyword. A stop is one whatever was asked."""
+        keyword = keywords.in_content(content, tenant.permissions) if isinstance(content, Text) else None
+        if isinstance(content, Text) and (keyword is None or keyword.family != "stop"):
+            if conversation.pending is not None:
+                choice = kit.understand_choice(content.text, conversation.pending)
+                content, keyword = (choice, None) if choice is not None else (content, keyword)
+            if keyword is not None and isinstance(content, Text) and _has_rule(tenant, content.text):
+                keyword = None
         if isinstance(content, Reply) and content.id.startswith("/"):
             name, _, argument = content.id[1:].partition(" ")
             content = Command(name, argument)
-        return manners.words(content)
+        return manners.words(content), keyword
 
-    def _cause(self, conversation: Conversation, message: Message) -> Cause:
+    def _cause(
+        self, conversation: Conversation, message: Message, said: Content, keyword: Keyword | None
+    ) -> Cause:
         """What an entry that a message leads to rests on."""
         content = message.content
+        how: How = "command"
+        if keyword is not None:
+            how = "keyword"
+        elif isinstance(content, System):
+            how = "provider"
+        elif isinstance(content, Reply) or (isinstance(content, Text) and isinstance(said, Command)):
+            how = "button"
+        elif isinstance(content, FormReply):
+            how = "form"
         return Cause(
             tenant=conversation.tenant,
             channel=conversation.channel,
             contact=conversation.contact,
             conversation=conversation.id,
             message=message.id,
-            at=message.at,
+            at=entries_of.said_at(message.at, self._clock()),
             recorded=self._clock(),
-            how="button" if isinstance(content, Reply) else "command",
+            how=how,
             address=conversation.address,
-            wording=plain_text(content),
+            wording=content.text if isinstance(content, System) else plain_text(content),
         )
 
     def _context(
@@ -136,6 +227,26 @@ class Thinker:
             known_name=conversation.name,
             region=tenant.region,
         )
+
+    def _consented(
+        self, thought: Thought, channel: Channel, tenant: Tenant, step: Step, cause: Cause
+    ) -> Thought:
+        """With what the customer agreed to by sending their details, and by the box beside them."""
+        how: How = "widget" if channel.kind == "web" else "form"
+        entries: list[Entry] = []
+        say = thought.say
+        if step.consented:
+            sent = replace(cause, how=how, wording=step.consented)
+            entries.append(entries_of.grant(sent, SERVICE, tenant.permissions))
+        standing = thought.conversation.consents.get(MARKETING)
+        if step.marketing and not (standing is not None and standing.state == "granted"):
+            ticked = replace(cause, how=how, wording=step.marketing)
+            entries.append(entries_of.grant(ticked, MARKETING, tenant.permissions))
+            if entries[-1].state == "asked":
+                language = thought.conversation.language
+                say = (*say, manners.ask_agree(MARKETING, step.marketing, language))
+        after = replace(thought.conversation, consents=applied(thought.conversation.consents, entries))
+        return replace(thought, say=say, conversation=after, entries=tuple(entries)) if entries else thought
 
     def _led(self, conversation: Conversation, channel: Channel, step: Step) -> Thought:
         """What the lead flow came to, as a thought."""
@@ -184,6 +295,12 @@ def _is_old_news(conversation: Conversation, message: Message) -> bool:
     """What happened before the customer last wrote, and was told late."""
     last = conversation.last_in
     return isinstance(message.content, System) and last is not None and message.at < last
+
+
+def _has_rule(tenant: Tenant, text: str) -> bool:
+    """Whether the tenant answers this very word itself: help and start are theirs to answer then, a stop never is."""
+    said = fold(text)
+    return any(not rule.regex and fold(rule.pattern) == said for rule in tenant.rules)
 
 
 def _asked(content: Content) -> Content:

@@ -79,7 +79,7 @@ class Turns:
         self._clock = clock
         self._sequencer = sequencer
         self._hints = work
-        self._thinker = Thinker(adapters, brain, clock, work)
+        self._thinker = Thinker(adapters, brain, clock, work, store)
 
     def without(self, *kinds: str) -> "Turns":
         """The same, but leaving conversations on these kinds of channel to other processes."""
@@ -131,12 +131,13 @@ class Turns:
         work: list[Message],
     ) -> None:
         waiting = [m for m in work if m.direction == "in"]
+        permissions = (await self._store.directory.tenant(channel.tenant)).permissions
         unsent: list[Message] | None = await self._unsent(store, conversation, work, bool(waiting))
         while waiting:
             if conversation is not None and waiting[0].id in conversation.committed:
                 await store.messages.finish_turn([waiting.pop(0).id], None, self._deliver.lease())
                 continue
-            burst = bursts.first(waiting, conversation, channel.quiet, self._clock())
+            burst = bursts.first(waiting, conversation, channel.quiet, self._clock(), permissions)
             if (until := burst.until or self._held(burst.messages[0])) is not None:
                 # It and what follows it wait, and so does what they have written, for none of that is committed.
                 uncommitted = {m.id for m in waiting}
@@ -158,7 +159,9 @@ class Turns:
             return
         out = await self._deliver.run(channel, conversation, unsent) if unsent else True
         if out and key.bulk and not waiting:
-            await self._deliver.run(channel, conversation, [m for m in work if m.bulk])
+            now = self._clock()
+            due = [m for m in work if m.bulk and not _is_aside(m, now)]
+            await self._deliver.run(channel, conversation, due)
 
     async def _unsent(
         self, store: TenantStore, conversation: Conversation | None, work: list[Message], heard: bool
@@ -309,7 +312,7 @@ class Turns:
             parts, pending = degrade(content, capabilities, language=conversation.language)
             contents += parts
             asked = pending or asked
-        announces = _announced(conversation, thought.conversation)
+        announces = _announced(conversation, thought)
         messages = outbox.write(message, contents, self._sequencer, self._clock(), announces)
         return _Written(messages, replace(asked, message=messages[-1].id) if asked and messages else None)
 
@@ -367,10 +370,15 @@ class Turns:
         await store.messages.turn_failed(message.id, None, failure)
 
 
-def _announced(before: Conversation, after: Conversation) -> Announced | None:
-    if after.stopped and not before.stopped:
+def _is_aside(message: Message, now: datetime) -> bool:
+    """Held, and not to be asked about yet: what follows it goes on."""
+    return message.status is Status.HELD and message.due is not None and message.due > now
+
+
+def _announced(before: Conversation, thought: Thought) -> Announced | None:
+    if thought.confirms:
         return "stopped"
-    return "queue" if before.owner == "bot" and after.owner == "queue" else None
+    return "queue" if before.owner == "bot" and thought.conversation.owner == "queue" else None
 
 
 def _heard(message: Message, conversation: Conversation) -> datetime | None:

@@ -16,6 +16,8 @@ USE_NAME: Final = "lead:name"
 USE_PHONE: Final = "lead:phone"
 OTHER_PHONE: Final = "lead:other"
 SKIP: Final = "lead:skip"
+MARKETING_BOX: Final = "marketing"
+TICKED: Final = "yes"
 
 MAX_NAME_BYTES: Final = 16 * 1024
 MAX_EXTRA: Final = 4000
@@ -101,8 +103,8 @@ def _fits(title: str) -> bool:
 def form_fields(
     context: Context, values: dict[str, str], errors: dict[str, str | None]
 ) -> tuple[FormField, ...]:
-    """The fields as a form, with what was typed and what was wrong with it."""
-    return tuple(
+    """The fields as a form, with what was typed and what was wrong with it; last the site's marketing box, if it has one."""
+    asked = tuple(
         FormField(
             name=field.key,
             label=field.label,
@@ -113,6 +115,11 @@ def form_fields(
         )
         for field in wanted(context)
     )
+    if not context.site.marketing:
+        return asked
+    ticked = TICKED if values.get(MARKETING_BOX) == TICKED else ""
+    box = FormField(MARKETING_BOX, context.site.marketing, "checkbox", required=False, value=ticked)
+    return (*asked, box)
 
 
 # Checking -------------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from typing import Final
 
 from gateway.model.content import Buttons, Choice, Content, Form, FormReply, Reply, Text
 from leads.fields import (
+    MARKETING_BOX,
     OTHER_PHONE,
     SKIP,
+    TICKED,
     USE_NAME,
     USE_PHONE,
     Wanted,
@@ -215,17 +217,22 @@ def _form_reply(state: LeadState, reply: FormReply, context: Context) -> Step:
     checked = {field.key: check(field, typed[field.key], context) for field in wanted(context)}
     errors = {key: error for key, (_, error) in checked.items()}
     passed = {key: value for key, (value, error) in checked.items() if error is None}
+    ticked = reply.values.get(MARKETING_BOX) == TICKED
     if any(errors.values()):
+        typed[MARKETING_BOX] = TICKED if ticked else ""
         return _wrong_form(replace(_consented(state, context), values=passed), typed, errors, context)
+    # The words that the form was shown with, and no others; a form from before there was a box has none.
+    shown = (state.marketing_text or None) if ticked else None
     if state.stage == "done" and passed == state.values:
-        return Step(state, (Text(wording(context.language).have_details),))
-    return _finish(replace(_consented(state, context), values=passed), context)
+        return Step(state, (Text(wording(context.language).have_details),), marketing=shown)
+    done = _finish(replace(_consented(state, context), values=passed), context)
+    return replace(done, marketing=shown)
 
 
 def _wrong_form(
     state: LeadState, typed: dict[str, str], errors: dict[str, str | None], context: Context
 ) -> Step:
-    state = replace(state, stage="form", tries=state.tries + 1)
+    state = replace(state, stage="form", tries=state.tries + 1, marketing_text=context.site.marketing or "")
     if state.tries >= TRIES:
         return _give_up(state, "phone" if errors.get("phone") else "form", context)
     return Step(state, (_form(context, typed, errors),))
@@ -243,7 +250,13 @@ def _form(context: Context, values: dict[str, str], errors: dict[str, str | None
 def _begin(state: LeadState, context: Context, values: dict[str, str] | None = None) -> Step:
     values = values or {}
     state = replace(
-        state, tries=0, asked=None, values=values, consent_text=_consent(context), consent_at=None
+        state,
+        tries=0,
+        asked=None,
+        values=values,
+        consent_text=_consent(context),
+        consent_at=None,
+        marketing_text=context.site.marketing or "" if context.forms else "",
     )
     if context.forms:
         return Step(replace(state, stage="form"), (_form(context, values, {}),))
@@ -267,7 +280,8 @@ def _advance(state: LeadState, context: Context) -> Step:
 
 def _finish(state: LeadState, context: Context) -> Step:
     state = replace(state, stage="done", asked=None, tries=0)
-    return Step(state, (Text(wording(context.language).thanks),), _draft(state, context))
+    draft = _draft(state, context)
+    return Step(state, (Text(wording(context.language).thanks),), draft, consented=state.consent_text or None)
 
 
 def _decline(state: LeadState, context: Context) -> Step:

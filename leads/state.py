@@ -29,6 +29,8 @@ class LeadState:
     values: Mapping[str, str] = field(default_factory=dict)
     consent_text: str = ""
     consent_at: str | None = None
+    marketing_text: str = ""
+    """The wording of the marketing box that the form was shown with."""
 
     def to_doc(self) -> dict[str, Any]:
         """For `Conversation.lead`: plain values, without what is at its default."""
@@ -42,6 +44,7 @@ class LeadState:
             "values": [[name, value] for name, value in self.values.items()],
             "consent_text": self.consent_text,
             "consent_at": self.consent_at,
+            "marketing_text": self.marketing_text,
         }
         return {name: value for name, value in doc.items() if value} if self != LeadState() else {}
 
@@ -59,6 +62,7 @@ class LeadState:
             values={str(name): str(value) for name, value in doc.get("values", ())},
             consent_text=str(doc.get("consent_text", "")),
             consent_at=doc.get("consent_at"),
+            marketing_text=str(doc.get("marketing_text", "")),
         )
 
 
@@ -111,3 +115,7 @@ class Step:
     say: tuple[Content, ...] = ()
     save: LeadDraft | None = None
     handled: bool = True
+    consented: str | None = None
+    """The consent line under which the details were sent just now."""
+    marketing: str | None = None
+    """The wording of the marketing box that was ticked just now."""

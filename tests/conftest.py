@@ -149,6 +149,12 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.bootstrap.POLL", 3600.0)
 
 
+@pytest.fixture(autouse=True)
+def no_template_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates are brought here when a test says so, not in the middle of what it counts."""
+    monkeypatch.setattr("gateway.bootstrap.TEMPLATES_AFTER", 3600.0)
+
+
 @pytest.fixture
 async def store(settings: Settings, clock: MovableClock, trips: RoundTrips) -> AsyncIterator[Store]:
     async with open_store(settings, clock, listener=trips, say=lambda _: None) as opened:

@@ -13,8 +13,9 @@ from channels.read import items, mapping, word
 from channels.whatsapp import checks, doctor, media, parse, payload, signature
 from channels.whatsapp.errors import mapped
 from channels.whatsapp.graph import Graph, is_version
+from channels.whatsapp.templates import WhatsAppTemplates, with_files
 from gateway.model.capabilities import Capabilities
-from gateway.model.content import Media
+from gateway.model.content import Media, Template
 from gateway.model.errors import Invalid, SendError
 from gateway.model.lanes import Rates
 from gateway.model.message import Message
@@ -30,6 +31,9 @@ SETTINGS: Final = (
         "verify_token", "any word of yours; made up for you", True, made=lambda: secrets.token_urlsafe(24)
     ),
     Setting("api_version", "such as v23.0; the newest that we know of without it", required=False),
+    Setting(
+        "ad_window_hours", "how long free text is taken from who came by an ad: 24 to 72 (72)", required=False
+    ),
 )
 
 _LOST_FILE: Final = frozenset({"100", "131009", "131052", "131053"})
@@ -39,7 +43,7 @@ _LOST_FILE: Final = frozenset({"100", "131009", "131052", "131053"})
 class WhatsAppAdapter:
     """One for the process. `session` is the shared one; `api_url` the Graph API's base address, without a
     version. Configuration read from a channel: `account` (phone number id), `config["waba_id"]` and
-    `config["api_version"]`."""
+    `config["api_version"]`; `config["ad_window_hours"]` is the core's."""
 
     kind: ChannelKind = "whatsapp"
     capabilities: Capabilities = payload.CAPABILITIES
@@ -51,6 +55,7 @@ class WhatsAppAdapter:
     def __init__(self, api_url: str, session: aiohttp.ClientSession, clock: Clock, files: Files) -> None:
         self._graph = Graph(api_url, session, clock)
         self._files = files
+        self.templates = WhatsAppTemplates(self._graph, files)
         self._unmapped: set[str] = set()
 
     def accounts(self, body: bytes) -> Sequence[str]:
@@ -82,6 +87,9 @@ class WhatsAppAdapter:
 
     async def _send(self, channel: Channel, message: Outgoing) -> Sent:
         file = message.content
+        if isinstance(file, Template):
+            filled = await with_files(self._graph, self._files, channel, file)
+            return await self._post(channel, replace(message, content=filled))
         if not (isinstance(file, Media) and file.file):
             return await self._post(channel, message)
         known = await self._files.uploaded(channel.tenant, file.file, channel.id)
@@ -160,4 +168,7 @@ def _given(channel: Channel) -> tuple[str, dict[str, Any]]:
         raise Invalid("waba_id", "digits only: the WhatsApp Business account's id")
     if config.get("api_version") and not is_version(str(config["api_version"])):
         raise Invalid("api_version", "a version such as v23.0")
+    hours = str(config.get("ad_window_hours") or "72")
+    if not (hours.isascii() and hours.isdigit() and 24 <= int(hours) <= 72):
+        raise Invalid("ad_window_hours", "hours, from 24 to 72")
     return number, config

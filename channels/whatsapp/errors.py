@@ -182,6 +182,11 @@ def failure(code: str) -> Failure:
     return Failure(f"whatsapp:{code}", decision(int(code)).text)
 
 
+def is_opt_out(code: str) -> bool:
+    """Whether a `failed` status says that its customer wants no marketing. `code` is the provider's digits, or ""."""
+    return code.isascii() and code.isdigit() and decision(int(code)).opt_out
+
+
 def send_error(status: int, answer: object, wait: float | None) -> SendError:
     """The error of an answer with an HTTP status from 400 on. `wait` is its Retry-After, in seconds."""
     error = mapping(mapping(answer).get("error"))

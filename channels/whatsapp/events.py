@@ -5,15 +5,17 @@ raises. https://developers.facebook.com/documentation/business-messaging/whatsap
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from channels.read import instant, items, mapping, raw, short_id, word
 from channels.whatsapp.content_in import plain
 from channels.whatsapp.errors import failure
+from channels.whatsapp.templates import limit_of
 from gateway.model.message import stable_id
-from gateway.model.ports import ChannelEvent
+from gateway.model.ports import AccountTold, ChannelEvent
+from gateway.model.template import CATEGORIES, DRAFT, STATES, Category, TemplateChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,74 @@ def event(
     if known is None or not value:
         return None
     name, tell = known
-    told = tell(value)
+    told, at = tell(value), instant(stamp, now)
     return ChannelEvent(
         id=stable_id("we", field, waba, word(stamp), raw(value)),
         name=name,
-        at=instant(stamp, now),
+        at=at,
         text=told.text,
         data=plain(value),
         warning=told.warning or told.disable,
         disable=told.disable,
+        template=_template(field, business(waba, value), value, at) if name in _TEMPLATES else None,
+        account=_account_told(field, value),
     )
+
+
+_TEMPLATES: Final = frozenset({"template_status", "template_quality", "template_category", "template_text"})
+
+
+def _template(field: str, waba: str, value: Mapping[str, Any], at: datetime) -> TemplateChange | None:
+    """What a change says of a template; None for one without a name."""
+    name = word(value.get("message_template_name"))[:512]
+    # Here a language is written en-US, in the list of templates en_US.
+    language = word(value.get("message_template_language"))[:16].replace("-", "_")
+    if not name or not language:
+        return None
+    remote = word(value.get("message_template_id"))[:64] or None
+    change = TemplateChange(waba, name, language, at, remote)
+    if field == "message_template_status_update":
+        state = word(value.get("event")).upper()
+        return replace(
+            change,
+            state=state if state in STATES and state != DRAFT else None,
+            category=_category(value.get("message_template_category")),
+            reason=_reason(value),
+        )
+    if field == "message_template_quality_update":
+        score = word(value.get("new_quality_score")).upper()
+        return replace(change, quality=score if score in ("GREEN", "YELLOW", "RED") else "")
+    if field == "message_template_components_update":
+        return replace(change, text_changed=True)
+    now = _category(value.get("new_category")) or _category(value.get("category"))
+    coming = _category(value.get("correct_category"))
+    return replace(change, category=now, coming=coming if coming and coming != now else "")
+
+
+def _category(told: object) -> Category | None:
+    wanted = word(told).upper()
+    return next((c for c in CATEGORIES if c == wanted), None)
+
+
+def _reason(value: Mapping[str, Any]) -> str:
+    rejected, other = mapping(value.get("rejection_info")), mapping(value.get("other_info"))
+    reason = word(value.get("reason"))
+    parts = (
+        word(rejected.get("reason")) or ("" if reason == "NONE" else _shown(reason)),
+        word(rejected.get("recommendation")),
+        word(other.get("description")),
+    )
+    return " ".join(p[:300] for p in parts if p)
+
+
+def _account_told(field: str, value: Mapping[str, Any]) -> AccountTold | None:
+    """What a change says of how much the account may send. Which number's quality fell is asked for: it is named by its
+    digits only."""
+    if field not in ("phone_number_quality_update", "business_capability_update"):
+        return None
+    names = ("max_daily_conversations_per_business", "max_daily_conversation_per_phone", "current_limit")
+    told = next((limit_of(value[n]) for n in names if n in value), AccountTold())
+    return replace(told, look=field == "phone_number_quality_update")
 
 
 def business(waba: str, value: Mapping[str, Any]) -> str:

@@ -82,8 +82,8 @@ class Graph:
         )
 
     def _address(self, channel: Channel, path: Sequence[str], query: Mapping[str, str] | None) -> str:
-        # A part of dots alone would be taken as a step up.
-        quoted = "/".join(quote(part, safe="") if part.strip(".") else "_" for part in path)
+        # A part of dots alone would be taken as a step up; an upload's id holds a colon.
+        quoted = "/".join(quote(part, safe=":") if part.strip(".") else "_" for part in path)
         return f"{self.url}/{version_of(channel)}/{quoted}" + (f"?{urlencode(query)}" if query else "")
 
 

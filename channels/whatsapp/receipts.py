@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from channels.read import instant, items, mapping, raw, short_id, word
-from channels.whatsapp.errors import failure
+from channels.whatsapp.errors import failure, is_opt_out
 from gateway.model.message import Receipt, Status
 
 _STATUSES: Final = {
@@ -36,6 +36,7 @@ def receipt(status: Mapping[str, Any], now: datetime) -> Receipt | None:
         message=message,
         failure=failure(_first_error(status)) if known is Status.FAILED else None,
         detail=_detail(status),
+        opt_out=known is Status.FAILED and is_opt_out(_first_error(status)),
     )
 
 

@@ -7,13 +7,21 @@ from typing import Any
 
 from aiohttp import web
 
+from channels import registry
 from gateway import media
 from gateway.api import shapes
+from gateway.api.campaigns import CampaignOperations
+from gateway.api.consents import ConsentOperations
 from gateway.api.dead_letters import DeadLetterOperations
+from gateway.api.decisions import DecisionOperations
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
+from gateway.api.templates import TemplateOperations
+from gateway.campaigns import Campaigns
 from gateway.desk import Desk
+from gateway.facts import window_of
 from gateway.files import FileLinks
 from gateway.handoff import set_owner
+from gateway.model.conversation import Conversation
 from gateway.model.errors import Invalid, NotFound
 from gateway.model.file import File
 from gateway.model.limits import Limits
@@ -22,7 +30,10 @@ from gateway.model.work import Work
 from gateway.ops.door import too_many
 from gateway.ops.problems import problem
 from gateway.presence import Presence
+from gateway.reopen import Reopen
 from gateway.store import Store
+from gateway.template_sync import TemplateSync
+from gateway.templates import Templates
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 PREFIX = "/api/v1"
@@ -39,6 +50,10 @@ class Api:
         links: FileLinks,
         limits: Limits,
         presence: Presence,
+        templates: Templates,
+        template_sync: TemplateSync,
+        reopen: Reopen,
+        campaigns: Campaigns,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -92,7 +107,11 @@ class Api:
             ),
             Operation("GET", "/channels", "Connected channels", self.list_channels, shapes.ChannelList, tag="channels"),
             Operation("GET", "/documents", "The bot's documents", self.list_documents, shapes.DocumentList, tag="knowledge"),
+            *TemplateOperations(store, templates, template_sync, reopen, desk).operations,
             *DeadLetterOperations(store, work, clock).operations,
+            *ConsentOperations(store, work, clock).operations,
+            *CampaignOperations(campaigns).operations,
+            *DecisionOperations(store).operations,
         )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:
@@ -146,16 +165,22 @@ class Api:
     async def list_conversations(self, tenant: str, query: shapes.PageQuery) -> shapes.ConversationPage:
         """Conversations by their last message, newest first."""
         page = await self._store.of(tenant).conversations.recent(query.before, self._clock(), query.limit)
-        return shapes.ConversationPage(
-            items=[shapes.ConversationShape.of(c) for c in page.items], next=page.next
-        )
+        return shapes.ConversationPage(items=[await self._shown(c) for c in page.items], next=page.next)
 
     async def get_conversation(self, tenant: str, conversation: str) -> shapes.ConversationShape:
         """One conversation."""
         found = await self._store.of(tenant).conversations.get(conversation)
         if found is None:
             raise NotFound(conversation)
-        return shapes.ConversationShape.of(found)
+        return await self._shown(found)
+
+    async def _shown(self, found: Conversation) -> shapes.ConversationShape:
+        channel = await self._store.directory.channel(found.channel)
+        hours = registry.CAPABILITIES[channel.kind].service_window_hours
+        until = window_of(found, hours)
+        return shapes.ConversationShape.of(
+            found, shapes.WindowShape.of(until, self._clock()) if hours is not None else None
+        )
 
     async def list_messages(
         self, tenant: str, conversation: str, query: shapes.MessageQuery
@@ -167,8 +192,19 @@ class Api:
 
     async def send_message(self, tenant: str, conversation: str, body: shapes.Sending) -> shapes.MessageList:
         """Queue a message of a person's. The conversation is theirs from then on, and the bot is silent. What the channel
-        can't show as it is becomes what it can, perhaps several messages; what nothing can stand in for is refused."""
-        sent = await self._desk.say(tenant, conversation, body.content, body.reply_to, body.key)
+        can't show as it is becomes what it can, perhaps several messages; what nothing can stand in for is refused. While
+        the service window is closed free text is refused (409), unless it may wait (`hold`): a `template` is not."""
+        if (body.content is None) == (body.template is None):
+            raise Invalid("body", "one of content and template")
+        if body.template is not None:
+            if body.reply_to is not None:
+                raise Invalid("body.reply_to", "nothing: a template quotes no message")
+            t = body.template
+            sent = await self._desk.say_template(tenant, conversation, t.name, t.language, t.values, body.key)
+        else:
+            sent = await self._desk.say(
+                tenant, conversation, body.content or {}, body.reply_to, body.key, body.hold
+            )
         return shapes.MessageList(items=[shapes.MessageShape.of(m) for m in sent])
 
     async def get_presence(self, tenant: str, conversation: str) -> shapes.PresenceShape:
@@ -223,7 +259,7 @@ class Api:
         """Hand the conversation to a person (`agent`), to the queue, or back to the bot. What the bot had queued is
         withdrawn when it is no longer the owner."""
         saved = await set_owner(self._store.of(tenant), conversation, body.owner)
-        return shapes.ConversationShape.of(saved)
+        return await self._shown(saved)
 
     async def list_leads(self, tenant: str, query: shapes.PageQuery) -> shapes.LeadPage:
         """Leads by their last change, newest first."""

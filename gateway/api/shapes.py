@@ -44,6 +44,27 @@ class LimitQuery(Shape):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
+class WindowShape(Shape):
+    """Until when free text may be sent; on a channel without a service window there is none."""
+
+    open: bool
+    closes_at: Annotated[
+        datetime | None, Field(description="When it closes, or closed; null: the customer never wrote")
+    ]
+    seconds_left: int
+
+    @classmethod
+    def of(cls, until: datetime | None, now: datetime) -> "WindowShape":
+        left = max(0, int((until - now).total_seconds())) if until else 0
+        return cls(open=until is not None and now < until, closes_at=until, seconds_left=left)
+
+
+class ConsentShape(Shape):
+    state: str
+    at: datetime
+    how: str
+
+
 class ConversationShape(Shape):
     id: str
     channel: str
@@ -58,10 +79,17 @@ class ConversationShape(Shape):
     blocked: bool
     stopped: bool
     merged_into: str | None
+    window: WindowShape | None
+    consents: Annotated[
+        dict[str, ConsentShape], Field(description="What holds, by purpose; `consent` shows the entries")
+    ]
 
     @classmethod
-    def of(cls, c: Conversation) -> "ConversationShape":
-        return cls(**{f: getattr(c, f) for f in cls.model_fields})
+    def of(cls, c: Conversation, window: WindowShape | None) -> "ConversationShape":
+        made = ("window", "consents")
+        consents = {p: ConsentShape(state=s.state, at=s.at, how=s.how) for p, s in c.consents.items()}
+        same = {f: getattr(c, f) for f in cls.model_fields if f not in made}
+        return cls(**same, window=window, consents=consents)
 
 
 class ConversationPage(Shape):
@@ -74,15 +102,24 @@ class FailureShape(Shape):
     text: str
 
 
+class TemplateSending(Shape):
+    """A template: what is not given of its variables is filled in from contact, lead and conversation."""
+
+    name: Annotated[str, Field(max_length=512)]
+    language: Annotated[str | None, Field(max_length=16)] = None
+    values: dict[str, str] = {}
+
+
 class Sending(Shape):
-    """What a person sends. `content` is any kind that the channel can show, or that can be shown with less."""
+    """What a person sends: `content`, any kind that the channel can show, or that can be shown with less; or a `template`."""
 
     content: Annotated[
-        dict[str, Any],
+        dict[str, Any] | None,
         Field(
             description='One kind of content, such as {"type": "text", "text": "Hello"}; see docs/content.md'
         ),
-    ]
+    ] = None
+    template: TemplateSending | None = None
     reply_to: Annotated[str | None, Field(max_length=64, description="The message that it quotes")] = None
     key: Annotated[
         str | None,
@@ -90,6 +127,12 @@ class Sending(Shape):
             min_length=1, max_length=128, description="Sent again with the same key, nothing is sent twice"
         ),
     ] = None
+    hold: Annotated[
+        bool,
+        Field(
+            description="While the service window is closed: wait until the customer writes, instead of a refusal"
+        ),
+    ] = False
 
 
 class UploadQuery(Shape):

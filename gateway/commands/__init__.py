@@ -3,9 +3,33 @@
 import argparse
 
 from gateway import __version__
-from gateway.commands import channel, conversation, deadletter, knowledge, serve, slack, tenant
+from gateway.commands import (
+    campaign,
+    channel,
+    consent,
+    conversation,
+    deadletter,
+    decision,
+    knowledge,
+    serve,
+    slack,
+    template,
+    tenant,
+)
 
-GROUPS = (serve, tenant, channel, slack, knowledge, conversation, deadletter)
+GROUPS = (
+    serve,
+    tenant,
+    channel,
+    slack,
+    knowledge,
+    conversation,
+    deadletter,
+    decision,
+    template,
+    consent,
+    campaign,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -36,6 +36,9 @@ def add(kinds: "Commands") -> None:
     )
     web.add_argument("--consent", help="your own consent line above the form")
     web.add_argument(
+        "--marketing", help="the wording of an optional box in the form that agrees to marketing"
+    )
+    web.add_argument(
         "--link", action="append", default=[], metavar="URL", help="a further origin that answers may link to"
     )
 
@@ -59,6 +62,7 @@ async def add_web(context: Context, args: argparse.Namespace) -> None:
         ask_email=not args.no_email,
         fields=tuple(_field(f) for f in args.field),
         consent=args.consent,
+        marketing=args.marketing,
         links=tuple(origin(x, "--link") for x in args.link),
     )
     identifier = "ch_" + secrets.token_hex(8)

@@ -5,6 +5,7 @@ import re
 import secrets
 from dataclasses import replace
 
+from gateway.commands import permission
 from gateway.commands.context import Commands, Context, Failed
 from gateway.model.clock import system_clock
 from gateway.model.errors import Invalid
@@ -32,6 +33,10 @@ def add(commands: "Commands") -> None:
         nargs="*",
         metavar="NAME=AMOUNT/UNIT",
         help="such as contact=30/minute; contact=default takes it back",
+    )
+
+    permission.add(
+        _command(tenant, "permission", permission.permission, "what is set about permission, and change that")
     )
 
     user = _group(commands, "user", "people who use the console")

@@ -5,6 +5,7 @@ that follows the link uses nothing up.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -13,9 +14,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from gateway.console.again import Asked, TemplateForm, refusal, window_shown
+from gateway.desk import Desk
 from gateway.files import FileLinks
 from gateway.model.content import Album, Content, Edit, Media, plain_text
+from gateway.model.errors import Conflict, Invalid, NotFound
 from gateway.model.ports import Clock
+from gateway.reopen import Reopen
 from gateway.store import Store
 from gateway.store.access import Session
 
@@ -27,8 +32,12 @@ Page = Callable[[web.Request, Session], Awaitable[web.Response]]
 
 
 class Console:
-    def __init__(self, store: Store, clock: Clock, secure: bool, links: FileLinks) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, secure: bool, links: FileLinks, desk: Desk, reopen: Reopen
+    ) -> None:
         self._links = links
+        self._desk = desk
+        self._reopen = reopen
         self._store = store
         self._clock = clock
         self._secure = secure
@@ -41,12 +50,14 @@ class Console:
         self._templates.filters["moment"] = _moment
         self._templates.filters["media"] = _media
         self._templates.filters["size"] = _size
+        self._templates.filters["refusal"] = refusal
         self._css = files("gateway.console").joinpath("static/console.css").read_text(encoding="utf-8")
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/console", self._signed_in(self.conversations)),
             web.get("/console/conversations/{conversation}", self._signed_in(self.conversation)),
+            web.post("/console/conversations/{conversation}/template", self._signed_in(self.send_template)),
             web.get("/console/leads", self._signed_in(self.leads)),
             web.get("/console/sign-in", self.sign_in_page),
             web.post("/console/sign-in", self.sign_in),
@@ -75,23 +86,65 @@ class Console:
         )
 
     async def conversation(self, request: web.Request, session: Session) -> web.Response:
+        chosen = request.query.get("template", "")[:100]
+        return await self._conversation(request, session, Asked(chosen))
+
+    async def send_template(self, request: web.Request, session: Session) -> web.Response:
+        """Send the chosen template, or show it with what was filled in."""
+        form = await _form(request)
+        if not same_origin(request) or form.get("csrf") != session.csrf:
+            return self._render("missing.html", {"session": session, "here": ""}, status=403)
+        asked = Asked.of(form)
+        if form.get("do") != "send":
+            return await self._conversation(request, session, asked)
+        conversation = request.match_info["conversation"]
+        try:
+            template = await self._store.of(session.tenant).templates.get(asked.template)
+            if template is None:
+                raise Conflict("That template is not there any more: choose another.")
+            await self._desk.say_template(
+                session.tenant,
+                conversation,
+                template.name,
+                template.language,
+                {k: v for k, v in asked.values.items() if v.strip()},
+                asked.key or None,
+                session.user.name,
+            )
+        except NotFound:
+            return self._render("missing.html", {"session": session, "here": ""}, status=404)
+        except Invalid as error:
+            told = f"{error.field.removeprefix('values.')}: expected {error.expected}."
+            return await self._conversation(request, session, replace(asked, wrong=told), 422)
+        except Conflict as error:
+            return await self._conversation(request, session, replace(asked, wrong=str(error)), 409)
+        return web.Response(status=303, headers={"Location": f"/console/conversations/{conversation}"})
+
+    async def _conversation(
+        self, request: web.Request, session: Session, asked: Asked, status: int = 200
+    ) -> web.Response:
         store = self._store.of(session.tenant)
         conversation = await store.conversations.get(request.match_info["conversation"])
         if conversation is None:
             return self._render("missing.html", {"session": session, "here": ""}, status=404)
-        asked = request.query.get("before", "")
-        before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 18 else None
+        before = _seq(request.query.get("before", ""))
         page = await store.messages.before(conversation.id, before, PAGE)
         channel = await self._store.directory.channel(conversation.channel)
+        window = window_shown(channel, conversation, self._clock())
         values = {
             "session": session,
             "conversation": conversation,
             "channel": channel,
             "page": page,
             "files": await self._files(session.tenant, [m.content for m in page.messages]),
+            "window": window,
+            "form": None,
             "here": "",
         }
-        return self._render("conversation.html", values)
+        if window is not None and not window.open and not conversation.merged_into:
+            offers = await self._reopen.offers(session.tenant, conversation.id, session.user.name)
+            values["form"] = TemplateForm.of(offers, asked)
+        return self._render("conversation.html", values, status)
 
     async def _files(self, tenant: str, contents: Sequence[Content]) -> dict[str, dict[str, Any]]:
         """By id, the files of these messages: their records and where to fetch them."""
@@ -116,7 +169,7 @@ class Console:
         return self._render("sign_in.html", {"link": request.query.get("link", ""), "failed": False})
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        if not _same_origin(request):
+        if not same_origin(request):
             return self._render("sign_in.html", {"link": "", "failed": True}, status=403)
         form = await _form(request)
         link = form.get("link")
@@ -171,11 +224,15 @@ def _media(content: Content) -> Sequence[Media]:
     return inner.items if isinstance(inner, Album) else (inner,) if isinstance(inner, Media) else ()
 
 
+def _seq(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+
+
 def _size(size: int) -> str:
     return f"{size / 2**20:.1f} MB" if size >= 2**20 else f"{max(1, size // 1024)} kB"
 
 
-def _same_origin(request: web.Request) -> bool:
+def same_origin(request: web.Request) -> bool:
     """Whether a form was sent by a page of ours: browsers say so, and others need no protection."""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site in ("same-origin", "none")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from gateway.model.message import stable_id
+from gateway.model.message import outgoing_id, stable_id
 
 CampaignState = Literal[
     "draft", "preparing", "ready", "scheduled", "running", "paused", "stopped", "done", "cancelled", "failed"
@@ -50,6 +50,21 @@ class Campaign:
     rev: int = 0
     started: datetime | None = None
     ended: datetime | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    """How far preparing came, and what it counted up to there: written with each batch of recipients."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """The template's category in each language when it was prepared: one that the provider has changed since stops it."""
+    paced: tuple[tuple[datetime, int], ...] = ()
+    """How many were written when, within the last minute."""
+    last: datetime | None = None
+    """When the last message was written."""
+    settled: bool = False
+    """It is over and its figures change no more."""
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anything left to do for it, or to count."""
+        return self.state not in ("draft", "ready", "failed") and not self.settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +89,40 @@ class Recipient:
     message: str | None = None
     reason: str = ""
     text: str = ""
+    held: datetime | None = None
+    """Since when permission has kept them waiting."""
 
 
 def recipient_id(campaign: str, address: str) -> str:
     """One address is one recipient, however often a list names it."""
     return stable_id("rc", campaign, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of one page of recipients (`PAGE` places). `next`: when the first of those that wait is due, None when none
+    waits. `settled`: nothing of it changes any more."""
+
+    page: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    next: datetime | None = None
+    settled: bool = False
+    at: datetime | None = None
+    out: Mapping[str, int] = field(default_factory=dict)
+    """Messages that left, by category and region (`MARKETING/ES`)."""
+
+
+PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One line (from 1) of a list that is no recipient, and why."""
+
+    line: int
+    text: str
+
+
+def campaign_message(recipient: str) -> str:
+    """The id of the one message of a recipient: whoever writes it again writes the same."""
+    return outgoing_id(recipient, 0)

@@ -90,6 +90,12 @@ class Standing:
     how: How
     entry: str
     before: bool = False
+    recorded: datetime | None = None
+
+    @property
+    def order(self) -> tuple[datetime, datetime, str]:
+        """Providers tell whole seconds: of two words of one second, the one that was written down later is the later one."""
+        return self.at, self.recorded or self.at, self.entry
 
 
 Consents = Mapping[str, Standing]
@@ -111,11 +117,11 @@ def applied(consents: Consents, entries: Iterable[Entry]) -> Consents:
     found = dict(consents)
     for entry in entries:
         standing = found.get(entry.purpose)
-        if standing is not None and (standing.at, standing.entry) > (entry.at, entry.id):
+        if standing is not None and standing.order > _order(entry):
             continue
-        granted = standing is not None and (standing.state == "granted" or standing.before)
+        granted = standing is not None and standing.state == "granted"
         found[entry.purpose] = Standing(
-            entry.state, entry.at, entry.how, entry.id, entry.state == "withdrawn" and granted
+            entry.state, entry.at, entry.how, entry.id, entry.state == "withdrawn" and granted, entry.recorded
         )
     return found
 
@@ -124,8 +130,12 @@ def derived(entries: Iterable[Entry]) -> Consents:
     """What holds by a whole ledger of one contact on one channel, in any order."""
     known = list(entries)
     corrected = {e.corrects for e in known if e.corrects}
-    counted = sorted((e for e in known if e.id not in corrected), key=lambda e: (e.at, e.id))
+    counted = sorted((e for e in known if e.id not in corrected), key=_order)
     return applied({}, counted)
+
+
+def _order(entry: Entry) -> tuple[datetime, datetime, str]:
+    return entry.at, entry.recorded, entry.id
 
 
 def joined(one: Consents, other: Consents) -> Consents:
@@ -133,7 +143,7 @@ def joined(one: Consents, other: Consents) -> Consents:
     latest = dict(one)
     for purpose, standing in other.items():
         mine = latest.get(purpose)
-        if mine is None or (mine.at, mine.entry) < (standing.at, standing.entry):
+        if mine is None or mine.order < standing.order:
             latest[purpose] = standing
     return latest
 

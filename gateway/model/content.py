@@ -209,11 +209,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One field of a form. `kind` decides the keyboard and the check."""
+    """One field of a form. `kind` decides the keyboard and the check; the value of a `checkbox` is "yes" or "", and it is shown
+    unticked unless they ticked it themselves."""
 
     name: str
     label: str
-    kind: Literal["text", "phone", "email"] = "text"
+    kind: Literal["text", "phone", "email", "checkbox"] = "text"
     required: bool = True
     error: str | None = None
     value: str = ""

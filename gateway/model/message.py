@@ -147,6 +147,8 @@ class Receipt:
     failure: Failure | None = None
     detail: str | None = None
     """What else the provider said (price, conversation category), as JSON text."""
+    opt_out: bool = False
+    """It failed because its customer wants no marketing from this business."""
 
 
 def stable_id(prefix: str, *parts: str) -> str:

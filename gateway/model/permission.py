@@ -22,7 +22,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most `most` marketing messages to one contact within `within`."""
+    """At most `most` within `within`: of marketing messages to one contact, for instance."""
 
     most: int
     within: timedelta
@@ -52,6 +52,8 @@ class Permissions:
     cap: Cap | None = Cap(2, timedelta(days=1))
     daily: int | None = None
     """At most so many messages a day (UTC) that a channel begins by itself (templates, campaigns); None: the provider's limit."""
+    breaker: Cap | None = Cap(20, timedelta(minutes=10))
+    """So many opt-outs by a provider's errors within this time, on one channel, are put before a person."""
     keywords: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further words by family (`stop`, `start`, `help`)."""
     not_keywords: tuple[str, ...] = ()

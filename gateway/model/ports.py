@@ -15,6 +15,7 @@ from gateway.model.content import Content, Source
 from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
+from gateway.model.template import TemplateChange
 from gateway.model.tenant import Channel, ChannelKind, Rule
 
 Clock = Callable[[], datetime]
@@ -59,11 +60,22 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountTold:
+    """What a provider told of an account. `limit`: with how many people it may begin in 24 hours; `unlimited`: there is none.
+    `quality`: `GREEN`, `YELLOW`, `RED`. What is None was not told; `look`: it is to be asked for."""
+
+    limit: int | None = None
+    unlimited: bool = False
+    quality: str | None = None
+    look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelEvent:
     """Something about the account itself: a template was paused, the number's quality fell, the app was removed.
 
     `id` makes it unique within the channel. `text` is a sentence for the owner. `disable` ends the channel: its
-    credentials are gone.
+    credentials are gone. `template`: what it says of a template; `account`: of what the account may do.
     """
 
     id: str
@@ -73,6 +85,8 @@ class ChannelEvent:
     data: Mapping[str, Any] = field(default_factory=dict)
     warning: bool = False
     disable: bool = False
+    template: TemplateChange | None = None
+    account: AccountTold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +300,40 @@ class Puller(Protocol):
         provider refuses; it is called again then, after a pause."""
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A template as the provider took it. The category may be another than was asked for."""
+
+    remote: str
+    state: str
+    category: str
+
+
+class TemplateAdapter(Protocol):
+    """A channel whose provider keeps templates. Every call raises SendError."""
+
+    def business(self, channel: Channel) -> str:
+        """The provider's business account that the channel's templates belong to."""
+
+    def rows(self, channel: Channel) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """All templates, a page at a time, as the provider tells them. It ends after the last page, and never in between."""
+
+    async def create(self, channel: Channel, definition: Mapping[str, Any]) -> Submitted:
+        """Submit a new one."""
+
+    async def edit(self, channel: Channel, remote: str, definition: Mapping[str, Any]) -> None:
+        """Submit a change of one."""
+
+    async def delete(self, channel: Channel, name: str, remote: str | None) -> None:
+        """Delete one, by its id and name, or without the id its name in every language."""
+
+    async def sample(self, channel: Channel, file: str) -> str:
+        """Upload one of our files as the sample of a media header: the provider's handle."""
+
+    async def standing(self, channel: Channel) -> AccountTold:
+        """What the account may do now."""
+
+
 # Brain ---------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +358,8 @@ class Answer:
     score: float = 0.0
     by: str = ""
     """`rule`, `local`, or the name of a provider."""
+    opt_out: bool = False
+    """The customer seems to want no more messages: they are asked, and only their button counts."""
 
 
 class Brain(Protocol):

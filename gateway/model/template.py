@@ -88,12 +88,24 @@ class TemplateDef:
     """The provider's id."""
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Components of kinds that we do not model, as the provider told them: such a template is shown and sent, not edited."""
+    security: bool = False
+    """Of an authentication template: it warns that the code is not to be shared."""
+    expires: int | None = None
+    """Of an authentication template: after how many minutes its code is no good any more."""
+    draft: Mapping[str, Any] = field(default_factory=dict)
+    """What was changed here and not submitted yet, by field (see `EDITABLE`), JSON-ready; what is in use stays as it is."""
+    told: Mapping[str, datetime] = field(default_factory=dict)
+    """When the provider last told of the `state`, the `category` and the `quality`: what is older changes nothing."""
     rev: int = 0
     synced: datetime | None = None
 
     @property
     def usable(self) -> bool:
         return self.state in (APPROVED, "REINSTATED", "FLAGGED") or (self.state == DRAFT and not self.account)
+
+
+EDITABLE: Final = ("category", "header", "body", "footer", "buttons", "examples", "security", "expires")
+"""What a person writes of a template, besides its name and language."""
 
 
 @dataclass(frozen=True, slots=True)

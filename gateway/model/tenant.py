@@ -46,6 +46,8 @@ class Site:
     fields: tuple[ExtraField, ...] = ()
     consent: str | None = None
     """The tenant's own consent line; without it the standard one in the visitor's language."""
+    marketing: str | None = None
+    """The wording of an optional box in the form that agrees to marketing; without it there is none."""
     links: tuple[str, ...] = ()
     """Hosts that the widget may link to besides the site's own origins."""
 

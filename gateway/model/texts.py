@@ -45,6 +45,10 @@ _TOLD: Mapping[str, Mapping[str, str]] = {
         "en": "Hello! This is {business}. Ask me anything; /human brings a person.",
         "es": "¡Hola! Somos {business}. Pregúnteme lo que quiera; con /human le atiende una persona.",
         "pt": "Olá! Somos {business}. Pergunte o que quiser; com /human fala com uma pessoa.",
+        "fr": "Bonjour ! Ici {business}. Posez-moi vos questions ; /human appelle une personne.",
+        "de": "Hallo! Hier ist {business}. Fragen Sie, was Sie möchten; /human holt einen Menschen.",
+        "it": "Salve! Qui {business}. Mi chieda quello che vuole; /human chiama una persona.",
+        "hi": "नमस्ते! यह {business} है। कुछ भी पूछिए; /human लिखने पर कोई व्यक्ति जवाब देगा।",
         "ar": "مرحبًا! معك {business}. اسأل ما تشاء؛ واكتب ‎/human للتحدث مع شخص.",
     },
     "help": {
@@ -54,6 +58,14 @@ _TOLD: Mapping[str, Mapping[str, str]] = {
         "/human - hablar con una persona\n/language - elegir el idioma\n/stop - no recibir más mensajes",
         "pt": "Escreva a sua pergunta e respondo com os nossos documentos.\n"
         "/human - falar com uma pessoa\n/language - escolher o idioma\n/stop - não receber mais mensagens",
+        "fr": "Écrivez votre question, et je réponds avec nos documents.\n"
+        "/human - parler à une personne\n/language - choisir la langue\n/stop - plus de messages",
+        "de": "Schreiben Sie Ihre Frage, und ich antworte aus unseren Unterlagen.\n"
+        "/human - mit einem Menschen sprechen\n/language - die Sprache wählen\n/stop - keine Nachrichten mehr",
+        "it": "Scriva la sua domanda e rispondo con i nostri documenti.\n"
+        "/human - parlare con una persona\n/language - scegliere la lingua\n/stop - niente più messaggi",
+        "hi": "अपना सवाल लिखिए, मैं हमारे दस्तावेज़ों से जवाब दूँगा।\n"
+        "/human - किसी व्यक्ति से बात करें\n/language - भाषा चुनें\n/stop - और संदेश नहीं",
         "ar": "اكتب سؤالك وسأجيب من مستنداتنا.\n‎/human - التحدث مع شخص\n‎/language - اختيار اللغة\n‎/stop - إيقاف الرسائل",
     },
     "form": {
@@ -61,12 +73,6 @@ _TOLD: Mapping[str, Mapping[str, str]] = {
         "es": "Gracias, lo hemos recibido.",
         "pt": "Obrigado, recebemos.",
         "ar": "شكرًا لك، لقد استلمناه.",
-    },
-    "stopped": {
-        "en": "You won't get any more messages from me. /start brings me back.",
-        "es": "No le enviaré más mensajes. Con /start vuelvo.",
-        "pt": "Não lhe enviarei mais mensagens. Com /start volto.",
-        "ar": "لن أرسل إليك أي رسائل أخرى. اكتب ‎/start لأعود.",
     },
     "human": {
         "en": "I've told our team. A person will answer you here.",

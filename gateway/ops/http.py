@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from loguru import logger
 
-from gateway.model.errors import Conflict, Invalid, NotFound, Unavailable
+from gateway.model.errors import Conflict, Invalid, NotFound, SendError, Unavailable
 from gateway.ops.logging import stack
 from gateway.ops.problems import problem
 
@@ -51,6 +51,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
             "The database can't be reached. Try again shortly.",
             headers={"Retry-After": "5"},
         )
+    except SendError as error:
+        # Asked by somebody who waits for the answer; what is sent later never comes here.
+        return problem(502, error.code, error.text)
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -1,19 +1,25 @@
 """The only code that knows MongoDB. `Store` hands out repositories that are bound to one tenant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.model.consent import Entry
 from gateway.model.ports import Clock
 from gateway.store.access import Access
 from gateway.store.accounts import Accounts
 from gateway.store.amended import Amendments
+from gateway.store.bulk import Bulk
+from gateway.store.campaigns import ActiveCampaigns, Campaigns, Known
 from gateway.store.conversations import Conversations
 from gateway.store.database import Database, guarded, remove_expired
 from gateway.store.dead_letters import DeadLetters
+from gateway.store.decisions import Decisions
 from gateway.store.directory import Directory
 from gateway.store.events import Events
 from gateway.store.files import AllFiles, Files
 from gateway.store.group import GroupedInserts
+from gateway.store.journal import Journal, lines_of
 from gateway.store.knowledge import Knowledge
 from gateway.store.lanes import Lanes
 from gateway.store.leases import Leases
@@ -22,6 +28,7 @@ from gateway.store.messages import Messages
 from gateway.store.open_work import OpenWork
 from gateway.store.people import People
 from gateway.store.receipts import Receipts
+from gateway.store.signals import SignalStore
 from gateway.store.templates import Templates
 from gateway.store.vault import Vault
 
@@ -36,15 +43,22 @@ class TenantStore:
     files: Files
     events: Events
     dead_letters: DeadLetters
+    decisions: Decisions
     receipts: Receipts
     amendments: Amendments
     ledger: Ledger
     templates: Templates
     accounts: Accounts
+    signals: SignalStore
+    campaigns: Campaigns
+    bulk: Bulk
+    known: Known
 
 
 class Store:
-    def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
+    def __init__(self, db: Database, vault: Vault, clock: Clock, journal: Journal | None = None) -> None:
+        """`journal` keeps withdrawals beside the database."""
+        self.journal = journal
         self._db = db
         self._clock = clock
         self._inserts = GroupedInserts(db["messages"])
@@ -54,6 +68,7 @@ class Store:
         self.open_work = OpenWork(db)
         self.people = People(db)
         self.leases = Leases(db)
+        self.active_campaigns = ActiveCampaigns(db)
         self.lanes = Lanes(db)
         self.files = AllFiles(db, clock)
 
@@ -69,12 +84,25 @@ class Store:
             self.files.of(tenant),
             Events(self._db, tenant),
             DeadLetters(self._db, tenant),
+            Decisions(self._db, tenant),
             Receipts(self._db, tenant),
             Amendments(self._db, tenant),
-            Ledger(self._db, tenant),
+            Ledger(self._db, tenant, self._kept if self.journal is not None else None),
             Templates(self._db, tenant),
             Accounts(self._db, tenant),
+            SignalStore(self._db, tenant),
+            Campaigns(self._db, tenant),
+            Bulk(self._db, tenant),
+            Known(self._db, tenant),
         )
+
+    async def _kept(self, tenant: str, entries: Sequence[Entry]) -> None:
+        if self.journal is not None:
+            await self.journal.write(await lines_of(self._db, tenant, entries))
+
+    async def put_back(self) -> int:
+        """Put back what the journal has of consent and the database lacks: a backup was restored. How many entries."""
+        return await self.journal.put_back(self._db) if self.journal is not None else 0
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

@@ -61,9 +61,16 @@ class Accounts:
             )
 
     async def told(
-        self, channel: str, now: datetime, *, limit: int | None = None, quality: str | None = None
+        self,
+        channel: str,
+        now: datetime,
+        *,
+        limit: int | None = None,
+        unlimited: bool = False,
+        quality: str | None = None,
     ) -> None:
-        """What the provider said of the account; hours that count no more are forgotten."""
+        """What the provider said of the account; hours that count no more are forgotten. `unlimited`: an earlier limit holds
+        no more."""
         old = (await self.get(channel)).begun
         change: Doc = {"$set": {"checked": now}}
         if limit is not None:
@@ -71,6 +78,8 @@ class Accounts:
         if quality is not None:
             change["$set"]["quality"] = quality
         gone = {f"begun.{h}": "" for h in old if h < hour_of(now - 2 * DAY)}
+        if unlimited:
+            gone["limit"] = ""
         async with guarded():
             await self._accounts.update_one(
                 {"_id": channel, "tenant": self._tenant},

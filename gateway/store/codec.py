@@ -203,7 +203,14 @@ def conversation_from_doc(d: Doc) -> Conversation:
 def consents_to_doc(consents: Consents) -> Doc:
     return {
         purpose: _slim(
-            {"state": s.state, "at": s.at, "how": s.how, "entry": s.entry, "before": s.before or None}
+            {
+                "state": s.state,
+                "at": s.at,
+                "how": s.how,
+                "entry": s.entry,
+                "before": s.before or None,
+                "recorded": s.recorded,
+            }
         )
         for purpose, s in consents.items()
     }
@@ -212,7 +219,7 @@ def consents_to_doc(consents: Consents) -> Doc:
 def _consents(d: Doc, created: datetime) -> Consents:
     found = {}
     for purpose, s in d.get("consents", {}).items():
-        found[purpose] = read_as(Standing, s, at=aware(s["at"]) or created)
+        found[purpose] = read_as(Standing, s, at=aware(s["at"]) or created, recorded=aware(s.get("recorded")))
     if d.get("stopped") and SERVICE not in found:  # before there was a ledger
         found[SERVICE] = Standing("withdrawn", aware(d.get("last_in")) or created, "command", "")
     return found
@@ -297,6 +304,7 @@ def permissions_to_doc(p: Permissions) -> Doc:
         "purposes": list(p.purposes),
         "quiet": [f"{quiet.start:%H:%M}", f"{quiet.end:%H:%M}"] if quiet else None,
         "cap": [cap.most, cap.within.total_seconds()] if cap else None,
+        "breaker": [p.breaker.most, p.breaker.within.total_seconds()] if p.breaker else None,
         "keywords": {family: list(words) for family, words in p.keywords.items()},
         "not_keywords": list(p.not_keywords),
         # Words and payloads are a customer's own characters: as keys they could name operators and paths.
@@ -304,6 +312,10 @@ def permissions_to_doc(p: Permissions) -> Doc:
         "deep_links": [[payload, asdict(o)] for payload, o in p.deep_links.items()],
         "prices": {category: dict(regions) for category, regions in p.prices.items()},
     }
+
+
+def _cap(stored: list[Any] | None) -> Cap | None:
+    return Cap(int(stored[0]), timedelta(seconds=stored[1])) if stored else None
 
 
 def _permissions(d: Doc) -> Permissions:
@@ -314,6 +326,7 @@ def _permissions(d: Doc) -> Permissions:
         purposes=tuple(d.get("purposes", ())),
         quiet=Quiet(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1])) if quiet else None,
         cap=Cap(cap[0], timedelta(seconds=cap[1])) if cap else None,
+        breaker=_cap(d["breaker"]) if "breaker" in d else Permissions().breaker,
         keywords={f: tuple(words) for f, words in d.get("keywords", {}).items()},
         not_keywords=tuple(d.get("not_keywords", ())),
         opt_ins={word: read_as(OptIn, o) for word, o in d.get("opt_ins", ())},

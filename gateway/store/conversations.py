@@ -229,6 +229,11 @@ class Conversations:
             doc = await self._contacts.find_one({"_id": contact, "tenant": self._tenant})
         return contact_from_doc(doc) if doc else None
 
+    async def lead(self, lead: str) -> Lead | None:
+        async with guarded():
+            doc = await self._leads.find_one({"_id": lead, "tenant": self._tenant})
+        return lead_from_doc(doc) if doc else None
+
     async def put_lead(self, lead: Lead) -> None:
         """Write a lead in place of an earlier one of the same contact and channel; `created` stays."""
         if lead.tenant != self._tenant:

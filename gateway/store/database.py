@@ -146,7 +146,14 @@ INDEXES: tuple[Index, ...] = (
     Index("conversations", "contact", ("tenant", "contact")),
     Index("ledger", "contact", ("tenant", "contact")),
     Index("ledger", "recorded", ("tenant", "recorded")),
+    Index("signals", "waiting", ("tenant", "waits", "at"), partial=(("waits", True),)),
     Index("templates", "tenant", ("tenant", "name")),
+    Index("templates", "remote", ("tenant", "remote")),
+    Index("campaigns", "recent", ("tenant", "created")),
+    Index("campaigns", "active", ("active",), partial=(("active", True),)),
+    Index("recipients", "place", ("tenant", "campaign", "place")),
+    Index("campaign_pages", "campaign", ("tenant", "campaign")),
+    Index("campaign_errors", "campaign", ("tenant", "campaign")),
     Index("contacts", "identity", ("tenant", "keys"), unique=True),
     Index("people", "conversation", ("tenant", "conversation")),
     Index("files", "due", ("todo", "due"), partial=OPEN_WORK),
@@ -168,7 +175,7 @@ INDEXES: tuple[Index, ...] = (
 )
 
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The form of documents that this version writes, and the latest that it knows whole. Raised when a form changes in a way
 that an older version would misread."""
 

@@ -13,9 +13,17 @@ from typing import Any, TypeVar
 from pymongo.errors import DuplicateKeyError
 
 from gateway.model.errors import Conflict, NotFound, ParleyError
+from gateway.model.permission import Permissions
 from gateway.model.ports import Clock
 from gateway.model.tenant import Channel, ChannelKind, ChannelState, Rule, Tenant
-from gateway.store.codec import Doc, channel_from_doc, channel_to_doc, tenant_from_doc, tenant_to_doc
+from gateway.store.codec import (
+    Doc,
+    channel_from_doc,
+    channel_to_doc,
+    permissions_to_doc,
+    tenant_from_doc,
+    tenant_to_doc,
+)
 from gateway.store.database import Database, guarded
 from gateway.store.vault import SealBroken, Vault
 
@@ -157,6 +165,9 @@ class Directory:
 
     async def set_limits(self, tenant: str, limits: Mapping[str, str]) -> None:
         await self._change(self._tenants, tenant, {"$set": {"limits": dict(limits)}})
+
+    async def set_permissions(self, tenant: str, permissions: Permissions) -> None:
+        await self._change(self._tenants, tenant, {"$set": {"permissions": permissions_to_doc(permissions)}})
 
     async def raise_knowledge(self, tenant: str) -> None:
         await self._change(self._tenants, tenant, {"$inc": {"knowledge": 1}})

@@ -1,7 +1,7 @@
 """The ledger of consent: entries are only ever added. What follows from them is kept on each conversation, to be asked at
 once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,9 @@ from gateway.store.group import insert_new
 
 TRIES = 8
 PAGE = 500
+
+Keep = Callable[[str, Sequence[Entry]], Awaitable[None]]
+"""Keeps a tenant's entries somewhere else, too. Never raises for a place that can't be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,9 @@ class EntryPage:
 class Ledger:
     """One tenant's."""
 
-    def __init__(self, db: Database, tenant: str) -> None:
+    def __init__(self, db: Database, tenant: str, keep: Keep | None = None) -> None:
+        """`keep` is given what is about to be added, to be kept beside the database."""
+        self._keep = keep
         self._entries = db["ledger"]
         self._conversations = db["conversations"]
         self._contacts = db["contacts"]
@@ -37,6 +42,9 @@ class Ledger:
             raise ValueError("an entry of another tenant")
         if not entries:
             return []
+        if self._keep is not None:
+            # Before the database has it: a run that is stopped in between puts in more than was said aloud, never less.
+            await self._keep(self._tenant, entries)
         async with guarded():
             return await insert_new(self._entries, [entry_to_doc(e) for e in entries])
 
@@ -114,12 +122,24 @@ class Ledger:
         which: Doc = {"tenant": self._tenant}
         if before is not None:
             which["recorded"] = {"$lt": before}
-        if channel is not None:
-            which["channel"] = channel
         async with guarded():
-            docs = await self._entries.find(which).sort("recorded", -1).limit(limit + 1).to_list()
+            cursor = self._entries.find(which).sort("recorded", -1)
+            docs = list[Doc]()
+            async for doc in cursor if channel is not None else cursor.limit(limit + 1):
+                if channel is None or doc["channel"] == channel:
+                    docs.append(doc)
+                    if len(docs) > limit:
+                        break
+            more = len(docs) > limit
+            if more and docs[limit]["recorded"] == docs[limit - 1]["recorded"]:
+                # Those of one moment (a file's lines) stay together: the cursor could not part them.
+                moment = docs[limit]["recorded"]
+                same = await self._entries.find({"tenant": self._tenant, "recorded": moment}).to_list()
+                same = [d for d in same if channel is None or d["channel"] == channel]
+                docs = [*(d for d in docs[:limit] if d["recorded"] != moment), *same]
+                limit = len(docs)
         found = tuple(entry_from_doc(d) for d in docs[:limit])
-        return EntryPage(found, found[-1].recorded if len(docs) > limit else None)
+        return EntryPage(found, found[-1].recorded if more else None)
 
     async def all(self) -> AsyncIterator[Entry]:
         """Every entry of the tenant, oldest first, a page at a time: for an export."""

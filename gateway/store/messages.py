@@ -16,10 +16,10 @@ from gateway.model.content import Album
 from gateway.model.message import Failure, Message, Status
 from gateway.model.permission import Decision
 from gateway.store.codec import Doc, message_from_doc, message_to_doc
-from gateway.store.database import Database, guarded
+from gateway.store.database import SCHEMA, Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
 from gateway.store.places import hold_places, take_places
-from gateway.store.rows import DONE, decided, failure_doc, update_each
+from gateway.store.rows import DONE, aside, decided, failure_doc, update_each
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
@@ -323,11 +323,12 @@ class Messages:
 
     async def hold(self, message: Message, due: datetime, failure: Failure, decision: Decision) -> None:
         """A queued message may not be sent now: it steps aside until it is due, with the reason, and what follows goes on."""
-        change = {"status": int(Status.HELD), "due": due, "failure": failure_doc(failure)}
+        # With our version: the one before knows no such status, and takes it for the one below.
+        change = {"v": SCHEMA, "status": int(Status.HELD), "due": due, "failure": failure_doc(failure)}
         async with guarded():
             await self._messages.update_one(
                 {"_id": message.id, "tenant": self._tenant, "status": int(message.status)},
-                {"$set": {**change, **decided(decision)}},
+                aside(message, {**change, **decided(decision)}),
             )
 
     async def hold_back(self, message: Message, due: datetime, failure: Failure, decision: Decision) -> None:
@@ -339,12 +340,14 @@ class Messages:
             **decided(decision),
         }
         async with guarded():
-            await self._messages.update_one(self._claimed(message), {"$set": change})
+            await self._messages.update_one(self._claimed(message), aside(message, change))
 
     async def release(self, messages: Sequence[str], now: datetime) -> None:
         """Held messages are asked about again now."""
         change = {"$set": {"status": int(Status.QUEUED), "due": now}, "$unset": {"failure": ""}}
-        await update_each(self._messages, self._tenant, messages, {"status": int(Status.HELD)}, change)
+        # A paused campaign's have nothing left to do, and stay out of the queue.
+        held = {"status": int(Status.HELD), "todo": {"$gt": ""}}
+        await update_each(self._messages, self._tenant, messages, held, change)
 
     async def turn_failed(self, incoming: str, due: datetime | None, failure: Failure) -> None:
         """A turn broke: try it again when it is due, or never (None) and leave the reason."""

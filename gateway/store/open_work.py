@@ -11,7 +11,9 @@ from gateway.model.work import Key
 from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
+from gateway.store.places import hold_places, take_places
 from gateway.store.receipts import Receipts
+from gateway.store.rows import HELD
 
 MATCH_TRIES = 8
 """How often, at growing intervals, a receipt is tried against messages that we may not have recorded yet: some minutes."""
@@ -24,6 +26,9 @@ MOMENT = timedelta(milliseconds=1)
 
 WINDOW, MOST_WINDOWS = 50, 40
 """Places of a queue that are read at once, and how often in one look."""
+
+MOST_HELD = 500
+"""Held bulk that one look queues again."""
 
 
 def is_due(doc: Doc, now: datetime) -> bool:
@@ -65,12 +70,37 @@ class OpenWork:
     async def bulk(self, now: datetime, limit: int, room: Callable[[str], bool]) -> list[Key]:
         """Conversations with bulk messages that are due, of every channel that has `room`, one channel after another in
         turn: at most `limit` a channel."""
+        await self._queue_held(now)
         found: list[list[Key]] = []
         async with guarded():
             async for row in self._bulk.find({}):
                 if room(row["_id"]):
                     found.append(await self._bulk_of(row, now, limit))
         return [key for keys in itertools.zip_longest(*found) for key in keys if key is not None]
+
+    async def _queue_held(self, now: datetime) -> None:
+        """Bulk that was held and is due takes its place at the end of its channel's queue."""
+        which = {"todo": HELD, "due": {"$lte": now}}
+        async with guarded():
+            docs = await (
+                self._messages.find(which, {"tenant": 1, "channel": 1, "seq": 1})
+                .sort("due", 1)
+                .limit(MOST_HELD)
+                .to_list()
+            )
+        by_channel: dict[tuple[str, str], list[Doc]] = {}
+        for doc in docs:
+            by_channel.setdefault((doc["tenant"], doc["channel"]), []).append(doc)
+        for (tenant, channel), held in by_channel.items():
+            first = await take_places(self._bulk, tenant, channel, len(held), now)
+            back = {"todo": "bulk", "in_bulk": True}
+            calls = [
+                UpdateOne({"_id": d["_id"], "todo": HELD}, {"$set": {**back, "place": place}})
+                for place, d in enumerate(sorted(held, key=lambda d: d["seq"]), first)
+            ]
+            async with guarded():
+                await self._messages.bulk_write(calls, ordered=False)
+            await hold_places(self._bulk, channel, first)
 
     async def _bulk_of(self, row: Doc, now: datetime, limit: int) -> list[Key]:
         """A few places at a time: the embedded server reads all that a filter finds, whatever the limit."""

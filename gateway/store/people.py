@@ -204,7 +204,12 @@ class People:
         """All of these identities are this contact's, and what the others knew is, too."""
         found = dict.fromkeys(identities)
         known: dict[str, object] = {}
+        which = {"_id": contact, "tenant": tenant}
         async with guarded():
+            # First: what the ledger says of the others is said of this one, too, wherever we are stopped after it.
+            docs = await self._contacts.find({"_id": {"$in": [contact, *others]}}).to_list()
+            same = [i for d in docs if d["tenant"] == tenant for i in (d["_id"], *d.get("merged", ()))]
+            await self._contacts.update_one(which, {"$set": {"merged": sorted(set(same) - {contact})}})
             for other in sorted(others - {contact}):
                 doc = await self._contacts.find_one({"_id": other, "tenant": tenant})
                 if doc is None:
@@ -216,16 +221,13 @@ class People:
                     {"_id": other, "tenant": tenant},
                     {"$set": {"merged_into": contact, "keys": [f"merged:{other}"]}},
                 )
-            which = {"_id": contact, "tenant": tenant}
             main = await self._contacts.find_one(which)
             if main is None:
                 return
             missing = {f: v for f, v in known.items() if not main.get(f)}
             found = {read_as(Identity, i): None for i in main["identities"]} | found
-            merged = dict.fromkeys([*main.get("merged", ()), *sorted(others - {contact})])
             change = {
                 **missing,
-                "merged": list(merged),
                 "identities": [asdict(i) for i in found],
                 "keys": [identity_key(i) for i in found],
             }

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.model.message import Receipt, Status
-from gateway.store.codec import Doc
+from gateway.model.message import Message, Receipt, Status
+from gateway.store.codec import Doc, message_from_doc
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 from gateway.store.rows import DONE, by_provider_id, failure_doc, update_each
@@ -54,6 +54,17 @@ class Receipts:
             if (await self._messages.update_one({**which, **standing}, change)).matched_count:
                 return True
             return bool(standing) and await self._messages.find_one(which, {"_id": 1}) is not None
+
+    async def message(self, channel: str, receipt: Receipt) -> Message | None:
+        """The message that a receipt is about; None for one that we do not know."""
+        message = receipt.message or await by_provider_id(
+            self._messages, self._tenant, channel, receipt.provider_id
+        )
+        if message is None:
+            return None
+        async with guarded():
+            doc = await self._messages.find_one({"_id": message, "tenant": self._tenant})
+        return message_from_doc(doc) if doc and doc["channel"] == channel else None
 
     async def _keep(self, channel: str, receipt: Receipt, now: datetime) -> None:
         doc: Doc = {

@@ -5,13 +5,16 @@ from typing import Final
 
 from pymongo import UpdateOne
 
-from gateway.model.message import Failure
+from gateway.model.message import Failure, Message
 from gateway.model.permission import Decision
 from gateway.store.codec import Doc, decision_to_doc
 from gateway.store.database import Collection, guarded
 
 DONE: Final = {"todo": "", "due": "", "in_bulk": "", "place": ""}
 """What a message loses once nothing is left to do."""
+
+HELD: Final = "held"
+"""What is left to do for bulk that is held: to be queued again when it is due."""
 
 
 def failure_doc(failure: Failure) -> Doc:
@@ -21,6 +24,14 @@ def failure_doc(failure: Failure) -> Doc:
 def decided(decision: Decision | None) -> Doc:
     """A decision, to be set on its message in place of the last one of the same stage."""
     return {} if decision is None else {f"decided.{decision.stage}": decision_to_doc(decision)}
+
+
+def aside(message: Message, change: Doc) -> Doc:
+    """The update by which a message is held. Bulk leaves its place in the queue, where it would be in the way of what follows;
+    `OpenWork.bulk` finds it when it is due and gives it a new one."""
+    if not message.bulk:
+        return {"$set": change}
+    return {"$set": {**change, "todo": HELD}, "$unset": {"in_bulk": "", "place": ""}}
 
 
 async def by_provider_id(messages: Collection, tenant: str, channel: str, provider_id: str) -> str | None:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import channels, delivery, exchange, receive, sockets, start, tenants, work
+from tests.bench import campaign, channels, delivery, exchange, receive, sockets, start, tenants, work
 
 ALL = {
     "receive": (receive.run, "webhooks a second through the whole receive path, against a bare handler"),
@@ -12,6 +12,7 @@ ALL = {
     "tenants": (tenants.run, "the same with 10 and with 5,000 tenants; memory a tenant"),
     "channels": (channels.run, "reading a body on each channel; memory of a thousand accounts of each kind"),
     "limits": (delivery.limits, "one hit of a rate limit, in one process and on Redis"),
+    "campaign": (campaign.run, "100,000 recipients prepared: seconds, memory; one decision, its round trips"),
     "sweeper": (delivery.sweeper, "one look for what is due, with a short and with a long history"),
     "fairness": (delivery.fairness, "a tenant's replies while another has a campaign queued"),
     "work": (work.run, "the same over Redis, with one and with two workers; the shared queue alone"),

@@ -50,6 +50,7 @@ from tests.conftest import (
     Running,
     ScriptedBrain,
     make_site,
+    make_template,
     make_tenant,
     make_whatsapp,
 )
@@ -497,6 +498,7 @@ async def dead_ids(timed: Running) -> list[str]:
 
 async def test_a_template_that_was_given_up_and_arrived_is_no_dead_letter(timed: Running) -> None:
     await ask(timed, "echo hello")
+    await make_template(timed.store, "hello_world", "en_US")
     [conversation] = await timed.conversations()
     messages = timed.store.of("acme").messages
     [hello] = await outgoing(timed)

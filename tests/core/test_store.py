@@ -233,11 +233,13 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         "decision": Decision("sent", later, True), "campaigns": True, "window_until": later, "merged": None,
         "contacts": [conversation.contact], "entries": [entry], "entry": entry.id, "template": template,
         "account": WABA, "name": "order", "quality": "RED", "count": 5,
+        "templates": [template], "remote": template.remote or "1", "ids": [template.id], "after": None,
         "preview": "stolen", "conversations": [conversation_id], "new": "cv_stolen", "event": ChannelEvent("x", "x", later, "x"),
     }  # fmt: skip
     special: dict[str, Doc] = {
         "withdraw": {"messages": [waiting.id, transcript[-1].id]},
-        "seen": {"status": Status.READ},
+        "seen": {"status": Status.READ, "at": later + timedelta(hours=1)},
+        "lead": {"lead": lead.id},
         "before": {"seq": None},
         "limited": {"limit": "contact"},
         "cancel_bot": {"but": []},
@@ -271,6 +273,7 @@ async def test_no_method_of_a_tenants_store_touches_anothers_data(running: Runni
         bolt.amendments,
         bolt.ledger,
         bolt.templates,
+        bolt.decisions,
     ):
         for name in _public(type(repository)):
             method = getattr(repository, name)

@@ -57,7 +57,7 @@ class Account:
     override: str | None = None
     callback: str = ""
     fields: list[str] = field(default_factory=lambda: ["messages", "account_update"])
-    templates: list[dict[str, str]] = field(
+    templates: list[dict[str, Any]] = field(
         default_factory=lambda: [{"name": "hello_world", "language": "en_US", "status": "APPROVED"}]
     )
 

@@ -10,6 +10,27 @@ const KINDS = {
 
 let number = 0;
 
+// An optional box: its words beside it, and unticked until they tick it themselves.
+class Box {
+  constructor(field, kept) {
+    const id = "parley-field-" + ++number;
+    this.name = field.name;
+    this.input = el("input", { id, name: field.name, type: "checkbox" });
+    this.input.checked = (field.value || kept) === "yes";
+    this.node = el("div", { class: "box" }, this.input, el("label", { for: id, dir: "auto", text: field.label }));
+  }
+
+  get value() {
+    return this.input.checked ? "yes" : "";
+  }
+
+  invalid = false;
+
+  check() {
+    return true;
+  }
+}
+
 class Field {
   constructor(field, words, kept) {
     const id = "parley-field-" + ++number;
@@ -68,7 +89,9 @@ export class Form {
 
   // `answer(values, cancelled)` sends; `kept` holds what was typed into the form that this one replaces.
   constructor(content, words, kept, answer) {
-    this.#fields = (content.fields || []).map((field) => new Field(field, words, kept[field.name]));
+    this.#fields = (content.fields || []).map((field) =>
+      field.kind === "checkbox" ? new Box(field, kept[field.name]) : new Field(field, words, kept[field.name]),
+    );
     const submit = el("button", { type: "submit", class: "primary", text: content.submit || words.say("send") });
     const cancel =
       content.cancel &&
