@@ -1,14 +1,18 @@
 """What may not be sent now is held with its reason, in nobody's way, and goes once it may: the service window, quiet hours,
 templates, quotas. Seen at the provider's stand-in."""
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from gateway import outbox
 from gateway.model.consent import Entry
 from gateway.model.message import Status
 from gateway.model.permission import Cap, Permissions, Quiet
+from gateway.model.work import Key
 from tests.conftest import Running, make_template
 from tests.permission.rig import SENDER, found, hear, offer, say, sent, state
 from tests.providers.graph import Fault
@@ -243,6 +247,34 @@ async def test_a_stop_ends_what_was_held(timed: Running) -> None:
     kept = await timed.transcript(conversation.id)
     assert [m.status for m in kept if m.direction == "out"][:2] == [Status.CANCELLED, Status.FAILED]
     assert len(sent(timed)) == 1, "the confirmation of the stop, and nothing else"
+
+
+async def test_a_stop_whose_turn_waits_is_in_time_for_a_campaign(timed: Running) -> None:
+    """Its turn waits for one that thinks; so does all else of the conversation, be it a campaign's."""
+    await make_template(timed.store, "offer", "en", "MARKETING")
+    conversation = await hear(timed, "echo hello")
+    await agree(timed, conversation.contact)
+    await set_permissions(timed, Permissions(quiet=None, cap=None))
+    timed.brain.gate = asyncio.Event()
+    now = int(timed.clock().timestamp())
+    asked = len(timed.brain.asked)
+    assert await timed.post_whatsapp(text_webhook(SENDER, "hm?", "wamid.2", now)) == 200
+    await timed.until(lambda: len(timed.brain.asked) > asked)
+    assert await timed.post_whatsapp(text_webhook(SENDER, "STOP", "wamid.3", now)) == 200
+    [offered] = outbox.of_person(
+        conversation, "bulk", [offer()], timed.gateway.desk._sequencer, timed.clock()
+    )
+    bulk = replace(offered, author="bot", bulk=True, purpose="marketing", campaign="cm_1")
+    await timed.store.of("acme").messages.put_bulk([bulk], timed.clock())
+    timed.gateway.work.poke(Key("acme", conversation.id, bulk=True))
+    await timed.gateway.sweeper.sweep()
+    timed.brain.gate.set()
+    await timed.idle()
+    assert state(await found(timed, bulk.id)) == (Status.CANCELLED, "permission:stopped")
+    confirmations = [t for t in sent(timed) if t.startswith("You won't get any more messages")]
+    assert (len(confirmations), "offer" in sent(timed)) == (1, False)
+    entries = await timed.store.of("acme").ledger.of(conversation.contact)
+    assert [e.state for e in entries if e.purpose == "service"] == ["withdrawn"]
 
 
 async def test_every_decision_is_kept_with_what_it_rested_on(timed: Running) -> None:
