@@ -19,6 +19,7 @@ from gateway.store.codec import (
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
 from gateway.store.ledger import Ledger
+from gateway.store.rows import find_named
 
 T = TypeVar("T")
 OPTIONAL = (
@@ -80,9 +81,7 @@ class Conversations:
         if not conversations:
             return set()
         async with guarded():
-            docs = await self._conversations.find(
-                {"_id": {"$in": list(conversations)}}, {"tenant": 1}
-            ).to_list()
+            docs = await find_named(self._conversations, "_id", conversations, {}, {"tenant": 1})
         return {str(d["_id"]) for d in docs if d["tenant"] == self._tenant}
 
     async def create(self, conversation: Conversation) -> Conversation:

@@ -28,7 +28,7 @@ from gateway.store.group import insert_new
 from gateway.store.ledger import Ledger
 
 NAME: Final = "withdrawals.jsonl"
-BATCH: Final = 200
+BATCH: Final = 100
 BLOCK: Final = 256 * 1024
 MOST_LINE: Final = 1024 * 1024
 

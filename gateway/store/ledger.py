@@ -9,6 +9,7 @@ from gateway.model.consent import Consents, Entry, derived
 from gateway.store.codec import Doc, consents_to_doc, conversation_from_doc, entry_from_doc, entry_to_doc
 from gateway.store.database import Collection, Database, guarded
 from gateway.store.group import insert_new
+from gateway.store.rows import MOST_NAMED
 
 TRIES = 8
 PAGE = 500
@@ -79,8 +80,8 @@ class Ledger:
     async def standings(self, contacts: Sequence[str], channel: str) -> dict[str, Consents]:
         """The same for many at once; who has no entry has none here. Merged contacts are not followed."""
         found: dict[str, list[Entry]] = {}
-        for start in range(0, len(contacts), PAGE):
-            which = {"tenant": self._tenant, "contact": {"$in": list(contacts[start : start + PAGE])}}
+        for start in range(0, len(contacts), MOST_NAMED):
+            which = {"tenant": self._tenant, "contact": {"$in": list(contacts[start : start + MOST_NAMED])}}
             async with guarded():
                 async for doc in self._entries.find(which):
                     if doc["channel"] == channel:

@@ -19,7 +19,7 @@ from gateway.store.codec import Doc, message_from_doc, message_to_doc
 from gateway.store.database import SCHEMA, Database, guarded
 from gateway.store.group import GroupedInserts, insert_new
 from gateway.store.places import hold_places, take_places
-from gateway.store.rows import DONE, aside, decided, failure_doc, update_each
+from gateway.store.rows import DONE, aside, decided, failure_doc, find_named, update_each
 
 TURN_GRACE = timedelta(seconds=5)
 """How long a fresh message is left to the hint that came with it before the sweeper looks."""
@@ -116,11 +116,7 @@ class Messages:
         async with guarded():
             new = await self._inserts.insert([message_to_doc(m, None) for m in theirs])
             there = [m.id for m, n in zip(theirs, new, strict=True) if not n]
-            known = (
-                await self._messages.find({"_id": {"$in": there}}, {"tenant": 1, "took": 1}).to_list()
-                if there
-                else []
-            )
+            known = await find_named(self._messages, "_id", there, {}, {"tenant": 1, "took": 1})
         done = {d["_id"] for d in known if d["tenant"] == self._tenant and d.get("took")}
         left = {m.id for m in theirs} - done
         return [m.id in left for m in messages]
@@ -134,9 +130,9 @@ class Messages:
 
     async def _by_provider_ids(self, channel: str, provider_ids: Sequence[str]) -> dict[str, str]:
         """Our ids by the provider's."""
-        which = {"tenant": self._tenant, "channel": channel, "provider_id": {"$in": list(provider_ids)}}
+        which = {"tenant": self._tenant, "channel": channel}
         async with guarded():
-            docs = await self._messages.find(which, {"provider_id": 1}).to_list()
+            docs = await find_named(self._messages, "provider_id", provider_ids, which, {"provider_id": 1})
         return {d["provider_id"]: d["_id"] for d in docs}
 
     async def put_queued(self, messages: Sequence[Message]) -> list[bool]:

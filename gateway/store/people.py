@@ -20,13 +20,13 @@ from gateway.model.message import conversation_id, stable_id
 from gateway.store.codec import Doc, consents_to_doc, conversation_from_doc, identity_key, read_as
 from gateway.store.database import Database, guarded
 from gateway.store.group import insert_new
+from gateway.store.rows import MOST_NAMED
 
 KEPT: Final = 50_000
 TRUSTED: Final = 60.0
 """Seconds that what was found is relied on: another process may have learned that two are one."""
 
 TRIES: Final = 8
-PAGE: Final = 1000
 
 
 class People:
@@ -72,8 +72,8 @@ class People:
         """Look up many at once who are named in one way only, so that `conversation` need not ask for each."""
         names = {_id(channel, i): i for i in identities}
         keys = [k for k in names if self._remembered([k]) is None]
-        for start in range(0, len(keys), PAGE):
-            page = keys[start : start + PAGE]
+        for start in range(0, len(keys), MOST_NAMED):
+            page = keys[start : start + MOST_NAMED]
             rows = await self._rows(tenant, page)
             for key in page:
                 led = rows[key]["conversation"] if key in rows else conversation_of(channel, names[key])

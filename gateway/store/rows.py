@@ -34,6 +34,21 @@ def aside(message: Message, change: Doc) -> Doc:
     return {"$set": {**change, "todo": HELD}, "$unset": {"in_bulk": "", "place": ""}}
 
 
+MOST_NAMED: Final = 100
+"""Values of one `$in`: the embedded server's time grows with their square (1,000 take 0.7 s there)."""
+
+
+async def find_named(
+    collection: Collection, field: str, values: Sequence[str], also: Doc, fields: Doc | None = None
+) -> list[Doc]:
+    """Documents in which a field has one of the values, and that stand as `also` says. Raises the driver's errors."""
+    found: list[Doc] = []
+    for start in range(0, len(values), MOST_NAMED):
+        which = {**also, field: {"$in": list(values[start : start + MOST_NAMED])}}
+        found += await collection.find(which, fields).to_list()
+    return found
+
+
 async def by_provider_id(messages: Collection, tenant: str, channel: str, provider_id: str) -> str | None:
     """Our id of the message that the provider calls so."""
     which = {"tenant": tenant, "channel": channel, "provider_id": provider_id}

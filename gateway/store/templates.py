@@ -10,7 +10,7 @@ from gateway.model.template import Button, Header, TemplateDef, template_id
 from gateway.store.codec import Doc, aware, read_as
 from gateway.store.database import SCHEMA, Database, guarded
 from gateway.store.group import insert_new
-from gateway.store.rows import update_each
+from gateway.store.rows import find_named, update_each
 
 PAGE = 200
 SEPARATOR = "\x1f"
@@ -54,7 +54,7 @@ class Templates:
     async def some(self, ids: Sequence[str]) -> dict[str, TemplateDef]:
         """By id, those of them that there are."""
         async with guarded():
-            docs = await self._templates.find({"_id": {"$in": list(ids)}}).to_list()
+            docs = await find_named(self._templates, "_id", ids, {})
         return {str(d["_id"]): from_doc(d) for d in docs if d["tenant"] == self._tenant}
 
     async def page(self, after: str | None, limit: int, account: str | None = None) -> TemplatePage:
