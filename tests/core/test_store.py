@@ -20,6 +20,7 @@ from gateway.media import take
 from gateway.model.consent import Entry
 from gateway.model.content import Album, Media, Text
 from gateway.model.errors import Conflict, NotFound, ParleyError
+from gateway.model.identity import Identity
 from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.model.permission import Decision
 from gateway.model.ports import ChannelEvent
@@ -184,6 +185,24 @@ async def test_a_query_without_an_index_would_be_noticed(store: Store, raw: Any)
         {"explain": {"find": "messages", "filter": {"colour": 1}}, "verbosity": "queryPlanner"}
     )
     assert "COLLSCAN" in _stages(plan["queryPlanner"]["winningPlan"])
+
+
+async def test_no_more_than_a_hundred_values_are_asked_for_at_once(running: Running, trips: Seen) -> None:
+    """A webhook may name thousands; the embedded server's time grows with the square of what one question names."""
+    own, many = running.store.of("acme"), [f"x_{n}" for n in range(1000)]
+    await own.conversations.there(many)
+    await own.ledger.standings(many, "ch_wa")
+    await own.templates.some(many)
+    await own.messages._by_provider_ids("ch_wa", many)
+    await running.store.people.recall("acme", "ch_wa", [Identity("whatsapp", "", i) for i in many])
+    asked = [
+        len(values["$in"])
+        for _, query in trips.queries
+        for values in query["filter"].values()
+        if isinstance(values, dict) and "$in" in values
+    ]
+    assert sum(asked) >= 5000
+    assert max(asked) <= 100
 
 
 # Tenants (row 35) ------------------------------------------------------------------------------------------
