@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, aware
 
 DAY = timedelta(hours=24)
 

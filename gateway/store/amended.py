@@ -6,8 +6,9 @@ from typing import Final
 
 from gateway.model.content import Album, Content, Media, Text, to_doc
 from gateway.model.message import Message, message_id
-from gateway.store.codec import Doc, message_from_doc
+from gateway.store.codec import message_from_doc
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.rows import by_provider_id
 
 TRIES: Final = 8

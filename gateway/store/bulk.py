@@ -11,8 +11,8 @@ from typing import Final
 from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Status
-from gateway.store.codec import Doc
 from gateway.store.database import SCHEMA, Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.places import hold_places, take_places
 from gateway.store.rows import DONE, failure_doc, update_each
 

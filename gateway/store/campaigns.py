@@ -16,16 +16,9 @@ from gateway.model.conversation import Contact, Conversation, Lead
 from gateway.model.errors import Conflict
 from gateway.model.identity import Identity
 from gateway.model.message import Status, stable_id
-from gateway.store.codec import (
-    Doc,
-    aware,
-    contact_from_doc,
-    conversation_from_doc,
-    identity_key,
-    lead_from_doc,
-    read_as,
-)
+from gateway.store.codec import contact_from_doc, conversation_from_doc, identity_key, lead_from_doc
 from gateway.store.database import SCHEMA, Collection, Database, guarded
+from gateway.store.docs import Doc, aware, read_as
 from gateway.store.group import insert_new
 
 SOME: Final = 100

@@ -1,31 +1,19 @@
 """Model to documents and back. The only place that knows how fields are stored."""
 
-from dataclasses import asdict, fields
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
 
 from pydantic import ValidationError
 
 from gateway.model import content
-from gateway.model.consent import SERVICE, Consents, Entry, Standing
+from gateway.model.consent import SERVICE
 from gateway.model.conversation import Contact, Conversation, Lead, Pending
 from gateway.model.identity import Identity
 from gateway.model.message import Failure, Message, Sender, Status
-from gateway.model.permission import Cap, Decision, OptIn, Permissions, Quiet, Stage
 from gateway.model.ports import Chunk, Document
-from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
+from gateway.store.consent_docs import consents_of, consents_to_doc, decided_of, decision_to_doc
 from gateway.store.database import SCHEMA
-
-Doc = dict[str, Any]
-T = TypeVar("T")
-
-
-def aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-def _slim(doc: Doc) -> Doc:
-    return {k: v for k, v in doc.items() if v is not None}
+from gateway.store.docs import Doc, aware, read_as, slim
 
 
 def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
@@ -56,7 +44,7 @@ def message_to_doc(m: Message, todo: str | None, **extra: Any) -> Doc:
         "extra": dict(m.extra) or None,
         **extra,
     }
-    return _slim(doc)
+    return slim(doc)
 
 
 def _content(stored: Doc, version: int) -> content.Content:
@@ -107,18 +95,12 @@ def message_from_doc(d: Doc) -> Message:
         bulk=bool(d.get("bulk")),
         purpose=d.get("purpose", SERVICE),
         campaign=d.get("campaign"),
-        decided=_decided(d.get("decided", {})),
+        decided=decided_of(d.get("decided", {})),
         extra=d.get("extra", {}),
         edited=aware(d.get("edited")),
         original=said if changed else None,
         deleted=aware(d.get("deleted")),
     )
-
-
-def read_as(kind: type[T], d: Doc, **made: Any) -> T:
-    """A part of a document; what a newer version has added to it is passed over."""
-    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{**{k: v for k, v in d.items() if k in names}, **made})
 
 
 def _sender(d: Doc) -> Sender:
@@ -127,7 +109,7 @@ def _sender(d: Doc) -> Sender:
 
 
 def conversation_to_doc(c: Conversation) -> Doc:
-    return _slim(
+    return slim(
         {
             "_id": c.id,
             "v": SCHEMA,
@@ -190,61 +172,13 @@ def conversation_from_doc(d: Doc) -> Conversation:
         if pending
         else None,
         blocked=d.get("blocked", False),
-        consents=_consents(d, created),
+        consents=consents_of(d, created),
         window_until=aware(d.get("window_until")),
         marketed=tuple(t for m in d.get("marketed", ()) if (t := aware(m)) is not None),
         timezone=d.get("timezone"),
         slowed=aware(d.get("slowed")),
         merged_into=d.get("merged_into"),
         lead=d.get("lead", {}),
-    )
-
-
-def consents_to_doc(consents: Consents) -> Doc:
-    return {
-        purpose: _slim(
-            {
-                "state": s.state,
-                "at": s.at,
-                "how": s.how,
-                "entry": s.entry,
-                "before": s.before or None,
-                "recorded": s.recorded,
-            }
-        )
-        for purpose, s in consents.items()
-    }
-
-
-def _consents(d: Doc, created: datetime) -> Consents:
-    found = {}
-    for purpose, s in d.get("consents", {}).items():
-        found[purpose] = read_as(Standing, s, at=aware(s["at"]) or created, recorded=aware(s.get("recorded")))
-    if d.get("stopped") and SERVICE not in found:  # before there was a ledger
-        found[SERVICE] = Standing("withdrawn", aware(d.get("last_in")) or created, "command", "")
-    return found
-
-
-def entry_to_doc(e: Entry) -> Doc:
-    doc = {f: getattr(e, f) for f in Entry.__dataclass_fields__ if f != "id"}
-    return _slim({"_id": e.id, "v": SCHEMA, **doc})
-
-
-def entry_from_doc(d: Doc) -> Entry:
-    return read_as(Entry, d, id=d["_id"], at=aware(d["at"]), recorded=aware(d["recorded"]))
-
-
-def decision_to_doc(decision: Decision) -> Doc:
-    doc = {f: getattr(decision, f) for f in Decision.__dataclass_fields__ if f != "stage"}
-    return {k: v for k, v in doc.items() if v not in (None, "", {})}
-
-
-def _decided(stored: Doc) -> tuple[Decision, ...]:
-    stages: tuple[Stage, ...] = ("written", "sent")
-    return tuple(
-        read_as(Decision, d, stage=s, at=aware(d["at"]), until=aware(d.get("until")))
-        for s in stages
-        if (d := stored.get(s)) is not None
     )
 
 
@@ -265,7 +199,7 @@ def contact_to_doc(c: Contact) -> Doc:
         "created": c.created,
         "merged": list(c.merged) or None,
     }
-    return _slim(doc)
+    return slim(doc)
 
 
 def contact_from_doc(d: Doc) -> Contact:
@@ -285,7 +219,7 @@ def contact_from_doc(d: Doc) -> Contact:
 
 def lead_to_doc(lead: Lead) -> Doc:
     doc = {f: getattr(lead, f) for f in Lead.__dataclass_fields__ if f != "id"}
-    return _slim({"_id": lead.id, "v": SCHEMA, **doc, "fields": dict(lead.fields)})
+    return slim({"_id": lead.id, "v": SCHEMA, **doc, "fields": dict(lead.fields)})
 
 
 def lead_from_doc(d: Doc) -> Lead:
@@ -296,128 +230,8 @@ def lead_from_doc(d: Doc) -> Lead:
     return Lead(**values)
 
 
-def permissions_to_doc(p: Permissions) -> Doc:
-    """Every field is written: what a later version has as its default must not change what a tenant set."""
-    quiet, cap = p.quiet, p.cap
-    return {
-        **{f: getattr(p, f) for f in ("stop_scope", "double_opt_in", "timezone", "daily", "currency")},
-        "purposes": list(p.purposes),
-        "quiet": [f"{quiet.start:%H:%M}", f"{quiet.end:%H:%M}"] if quiet else None,
-        "cap": [cap.most, cap.within.total_seconds()] if cap else None,
-        "breaker": [p.breaker.most, p.breaker.within.total_seconds()] if p.breaker else None,
-        "keywords": {family: list(words) for family, words in p.keywords.items()},
-        "not_keywords": list(p.not_keywords),
-        # Words and payloads are a customer's own characters: as keys they could name operators and paths.
-        "opt_ins": [[word, asdict(o)] for word, o in p.opt_ins.items()],
-        "deep_links": [[payload, asdict(o)] for payload, o in p.deep_links.items()],
-        "prices": {category: dict(regions) for category, regions in p.prices.items()},
-    }
-
-
-def _cap(stored: list[Any] | None) -> Cap | None:
-    return Cap(int(stored[0]), timedelta(seconds=stored[1])) if stored else None
-
-
-def _permissions(d: Doc) -> Permissions:
-    quiet, cap = d.get("quiet"), d.get("cap")
-    return read_as(
-        Permissions,
-        d,
-        purposes=tuple(d.get("purposes", ())),
-        quiet=Quiet(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1])) if quiet else None,
-        cap=Cap(cap[0], timedelta(seconds=cap[1])) if cap else None,
-        breaker=_cap(d["breaker"]) if "breaker" in d else Permissions().breaker,
-        keywords={f: tuple(words) for f, words in d.get("keywords", {}).items()},
-        not_keywords=tuple(d.get("not_keywords", ())),
-        opt_ins={word: read_as(OptIn, o) for word, o in d.get("opt_ins", ())},
-        deep_links={payload: read_as(OptIn, o) for payload, o in d.get("deep_links", ())},
-    )
-
-
-def tenant_to_doc(t: Tenant) -> Doc:
-    return _slim(
-        {
-            "_id": t.id,
-            "v": SCHEMA,
-            "name": t.name,
-            "created": t.created,
-            "rev": t.rev,
-            "language": t.language,
-            "region": t.region,
-            "rules": [asdict(r) for r in t.rules],
-            "limits": dict(t.limits) or None,
-            "permissions": permissions_to_doc(t.permissions) if t.permissions != Permissions() else None,
-            "knowledge": t.knowledge,
-        }
-    )
-
-
-def tenant_from_doc(d: Doc) -> Tenant:
-    created = aware(d["created"])
-    assert created is not None
-    return Tenant(
-        id=d["_id"],
-        name=d["name"],
-        created=created,
-        rev=d["rev"],
-        language=d.get("language", "en"),
-        region=d.get("region"),
-        rules=tuple(read_as(Rule, r) for r in d.get("rules", ())),
-        limits=d.get("limits", {}),
-        permissions=_permissions(d["permissions"]) if "permissions" in d else Permissions(),
-        knowledge=d.get("knowledge", 0),
-    )
-
-
-def channel_to_doc(c: Channel, sealed: Doc) -> Doc:
-    """`sealed` holds the channel's secrets, encrypted by the vault."""
-    return _slim(
-        {
-            "_id": c.id,
-            "v": SCHEMA,
-            "tenant": c.tenant,
-            "kind": c.kind,
-            "account": c.account,
-            "name": c.name,
-            "created": c.created,
-            "rev": c.rev,
-            "state": c.state,
-            "origins": list(c.origins),
-            "site": asdict(c.site),
-            "config": dict(c.config),
-            "secrets": sealed,
-        }
-    )
-
-
-def channel_from_doc(d: Doc, secrets: dict[str, str]) -> Channel:
-    stored = d.get("site", {})
-    site = read_as(
-        Site,
-        stored,
-        fields=tuple(read_as(ExtraField, f) for f in stored.get("fields", ())),
-        links=tuple(stored.get("links", ())),
-    )
-    created = aware(d["created"])
-    assert created is not None
-    return Channel(
-        id=d["_id"],
-        tenant=d["tenant"],
-        kind=d["kind"],
-        account=d["account"],
-        name=d["name"],
-        created=created,
-        rev=d["rev"],
-        state=d["state"],
-        origins=tuple(d.get("origins", ())),
-        site=site,
-        config=d.get("config", {}),
-        secrets=secrets,
-    )
-
-
 def document_to_doc(x: Document) -> Doc:
-    return _slim(
+    return slim(
         {"_id": x.id, "v": SCHEMA, **{f: getattr(x, f) for f in Document.__dataclass_fields__ if f != "id"}}
     )
 
@@ -429,7 +243,7 @@ def document_from_doc(d: Doc) -> Document:
 
 
 def chunk_to_doc(c: Chunk, tenant: str, generation: str) -> Doc:
-    return _slim(
+    return slim(
         {
             "_id": f"{generation}.{c.position}",
             "tenant": tenant,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.model.message import Message, Status
-from gateway.store.codec import Doc, message_from_doc
+from gateway.store.codec import message_from_doc
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.places import hold_places, take_places
 
 UNSURE = "delivery:unknown"

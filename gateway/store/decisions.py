@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gateway.model.message import Message
-from gateway.store.codec import Doc, message_from_doc
+from gateway.store.codec import message_from_doc
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc
 
 PAGE = 500
 

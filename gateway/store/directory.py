@@ -16,15 +16,15 @@ from gateway.model.errors import Conflict, NotFound, ParleyError
 from gateway.model.permission import Permissions
 from gateway.model.ports import Clock
 from gateway.model.tenant import Channel, ChannelKind, ChannelState, Rule, Tenant
-from gateway.store.codec import (
-    Doc,
+from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc
+from gateway.store.tenant_docs import (
     channel_from_doc,
     channel_to_doc,
     permissions_to_doc,
     tenant_from_doc,
     tenant_to_doc,
 )
-from gateway.store.database import Database, guarded
 from gateway.store.vault import SealBroken, Vault
 
 Found = TypeVar("Found", Tenant, Channel)

@@ -6,8 +6,8 @@ from typing import Any
 
 from gateway.model.message import stable_id
 from gateway.model.ports import ChannelEvent
-from gateway.store.codec import aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import aware
 from gateway.store.group import insert_new
 
 KEPT = timedelta(days=180)

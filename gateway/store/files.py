@@ -12,8 +12,8 @@ from typing import Any, Final
 from gateway.model.errors import NotFound, SendError, StoreError
 from gateway.model.file import File
 from gateway.model.ports import Clock, OpenFile
-from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, aware
 from gateway.store.group import insert_new
 
 PART: Final = 256 * 1024

@@ -22,7 +22,8 @@ from loguru import logger
 from gateway.model.consent import Entry, entry_id
 from gateway.model.conversation import Contact
 from gateway.model.identity import Identity
-from gateway.store.codec import contact_to_doc, entry_to_doc, identity_key
+from gateway.store.codec import contact_to_doc, identity_key
+from gateway.store.consent_docs import entry_to_doc
 from gateway.store.database import Database, Doc, guarded
 from gateway.store.group import insert_new
 from gateway.store.ledger import Ledger

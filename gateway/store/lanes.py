@@ -6,8 +6,8 @@ from datetime import datetime
 
 from pymongo import UpdateOne
 
-from gateway.store.codec import aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import aware
 
 MOST = 50_000
 

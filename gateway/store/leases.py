@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from gateway.store.codec import aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import aware
 from gateway.store.group import insert_new
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.model.consent import Consents, Entry, derived
-from gateway.store.codec import Doc, consents_to_doc, conversation_from_doc, entry_from_doc, entry_to_doc
+from gateway.store.codec import conversation_from_doc
+from gateway.store.consent_docs import consents_to_doc, entry_from_doc, entry_to_doc
 from gateway.store.database import Collection, Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.group import insert_new
 from gateway.store.rows import MOST_NAMED
 

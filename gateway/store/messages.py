@@ -15,8 +15,9 @@ from pymongo import UpdateOne
 from gateway.model.content import Album
 from gateway.model.message import Failure, Message, Status
 from gateway.model.permission import Decision
-from gateway.store.codec import Doc, message_from_doc, message_to_doc
+from gateway.store.codec import message_from_doc, message_to_doc
 from gateway.store.database import SCHEMA, Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.group import GroupedInserts, insert_new
 from gateway.store.places import hold_places, take_places
 from gateway.store.rows import DONE, aside, decided, failure_doc, find_named, update_each

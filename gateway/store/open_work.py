@@ -8,8 +8,8 @@ from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Message, Receipt, Status
 from gateway.model.work import Key
-from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, aware
 from gateway.store.group import insert_new
 from gateway.store.places import hold_places, take_places
 from gateway.store.receipts import Receipts

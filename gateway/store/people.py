@@ -17,8 +17,10 @@ from pymongo.errors import DuplicateKeyError
 from gateway.model.consent import SERVICE, joined
 from gateway.model.identity import Identity
 from gateway.model.message import conversation_id, stable_id
-from gateway.store.codec import Doc, consents_to_doc, conversation_from_doc, identity_key, read_as
+from gateway.store.codec import conversation_from_doc, identity_key
+from gateway.store.consent_docs import consents_to_doc
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, read_as
 from gateway.store.group import insert_new
 from gateway.store.rows import MOST_NAMED
 

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.model.message import Message, Receipt, Status
-from gateway.store.codec import Doc, message_from_doc
+from gateway.store.codec import message_from_doc
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc
 from gateway.store.group import insert_new
 from gateway.store.rows import DONE, by_provider_id, failure_doc, update_each
 

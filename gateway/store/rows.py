@@ -7,8 +7,9 @@ from pymongo import UpdateOne
 
 from gateway.model.message import Failure, Message
 from gateway.model.permission import Decision
-from gateway.store.codec import Doc, decision_to_doc
+from gateway.store.consent_docs import decision_to_doc
 from gateway.store.database import Collection, guarded
+from gateway.store.docs import Doc
 
 DONE: Final = {"todo": "", "due": "", "in_bulk": "", "place": ""}
 """What a message loses once nothing is left to do."""

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from gateway.model.permission import Cap
-from gateway.store.codec import Doc, aware
 from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, aware
 from gateway.store.group import insert_new
 
 TRIES: Final = 8

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.model.template import Button, Header, TemplateDef, template_id
-from gateway.store.codec import Doc, aware, read_as
 from gateway.store.database import SCHEMA, Database, guarded
+from gateway.store.docs import Doc, aware, read_as
 from gateway.store.group import insert_new
 from gateway.store.rows import find_named, update_each
 

@@ -27,7 +27,8 @@ from gateway.model.template import TemplateDef, template_id
 from gateway.model.tenant import Channel, Tenant
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.store.codec import conversation_to_doc, entry_to_doc
+from gateway.store.codec import conversation_to_doc
+from gateway.store.consent_docs import entry_to_doc
 from gateway.store.database import RoundTrips
 from gateway.store.people import conversation_of
 from tests.bench.rig import Row, at_most, folder, plain, show

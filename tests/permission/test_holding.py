@@ -167,7 +167,7 @@ async def quiet_now(timed: Running) -> None:
 
 
 async def set_permissions(timed: Running, permissions: Permissions) -> None:
-    from gateway.store.codec import permissions_to_doc
+    from gateway.store.tenant_docs import permissions_to_doc
 
     await timed.store._db["tenants"].update_one(
         {"_id": "acme"},
