@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -85,9 +86,9 @@ async def test_a_takeover_between_the_write_and_the_claim_withdraws_the_answer(
     conversation = await conversation_of(running)
     whole = Messages.finish_turn
 
-    async def taken_first(self: Messages, incoming: str, claim: str | None, lease: datetime) -> bool:
+    async def taken_first(self: Messages, *given: Any) -> bool:
         await set_owner(running.store.of("acme"), conversation, "agent")
-        return await whole(self, incoming, claim, lease)
+        return await whole(self, *given)
 
     monkeypatch.setattr(Messages, "finish_turn", taken_first)
     assert await running.post_whatsapp(text("echo late", "wamid.late")) == 200

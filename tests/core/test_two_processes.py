@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -152,11 +151,11 @@ def paused_before_finishing(
     reached, go = asyncio.Event(), asyncio.Event()
     whole, inserts = Messages.finish_turn, process.store._inserts
 
-    async def waiting(self: Messages, incoming: str, claim: str | None, lease: datetime) -> bool:
+    async def waiting(self: Messages, *given: Any) -> bool:
         if self._inserts is inserts and not reached.is_set():
             reached.set()
             await go.wait()
-        return await whole(self, incoming, claim, lease)
+        return await whole(self, *given)
 
     monkeypatch.setattr(Messages, "finish_turn", waiting)
     return reached, go
