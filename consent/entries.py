@@ -72,9 +72,14 @@ def purposes(permissions: Permissions) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*PURPOSES, *permissions.purposes)))
 
 
+def every(permissions: Permissions, consents: Consents) -> tuple[str, ...]:
+    """Every purpose that a tenant has, and those that it had when somebody agreed to them."""
+    return tuple(dict.fromkeys((*purposes(permissions), *consents)))
+
+
 def stop(cause: Cause, consents: Consents, permissions: Permissions, scope: StopScope) -> Sequence[Entry]:
     """Take back everything, or everything but service and utility. What is taken back already is not said again."""
-    wanted = [p for p in purposes(permissions) if scope == "all" or p not in (SERVICE, UTILITY)]
+    wanted = [p for p in every(permissions, consents) if scope == "all" or p not in (SERVICE, UTILITY)]
     said = [entry(cause, p, "withdrawn") for p in wanted if p in (SERVICE, MARKETING) or p in consents]
     # What stands by this very message was written by a run that was stopped before it could confirm it. Who had blocked us and
     # says stop now has said so themselves.
@@ -103,7 +108,7 @@ def agreed(cause: Cause, purpose: str, consents: Consents) -> Sequence[Entry]:
 
 def blocked(cause: Cause, consents: Consents, permissions: Permissions) -> Sequence[Entry]:
     """They blocked the account: service, and all that was granted, is taken back."""
-    wanted = [p for p in purposes(permissions) if p == SERVICE or _is(consents, p, "granted")]
+    wanted = [p for p in every(permissions, consents) if p == SERVICE or _is(consents, p, "granted")]
     return [entry(cause, p, "withdrawn") for p in wanted if not _is(consents, p, "withdrawn")]
 
 
@@ -118,7 +123,7 @@ def returned(cause: Cause, consents: Consents) -> Sequence[Entry]:
 
 def start(cause: Cause, consents: Consents, permissions: Permissions) -> Sequence[Entry]:
     """Give back what a stop took: service, and what had been granted before it; never more."""
-    given = [p for p in purposes(permissions) if _is(consents, p, "withdrawn")]
+    given = [p for p in every(permissions, consents) if _is(consents, p, "withdrawn")]
     return [
         entry(cause, p, "granted")
         for p in given

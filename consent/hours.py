@@ -12,7 +12,7 @@ from phonenumbers import timezone as phone_zones
 from gateway.model.permission import Quiet
 
 UNKNOWN: Final = "Etc/Unknown"
-MOST_ZONES: Final = 12
+MOST_STEPS: Final = 48
 
 
 def is_zone(name: str) -> bool:
@@ -32,7 +32,8 @@ def zones_of_phone(phone: str) -> tuple[str, ...]:
     except phonenumbers.NumberParseException:
         return ()
     found = phone_zones.time_zones_for_number(number)
-    return tuple(z for z in found if z != UNKNOWN and is_zone(z))[:MOST_ZONES]
+    # All of them, however many (a Russian mobile number has 16): one that is left out may be the one where they sleep.
+    return tuple(z for z in found if z != UNKNOWN and is_zone(z))
 
 
 def is_quiet(quiet: Quiet, local: time) -> bool:
@@ -48,7 +49,7 @@ def next_allowed(quiet: Quiet, zones: Sequence[str], now: datetime) -> datetime:
     """The first moment from now on at which it is quiet in none of the zones; `now` itself if that is one. Zones so far apart
     that there is none within two days: the last that was tried."""
     at = now
-    for _ in range(2 * MOST_ZONES * 2):
+    for _ in range(MOST_STEPS):
         waits = [end for zone in zones if (end := _ends(quiet, zone, at)) is not None]
         if not waits:
             return at

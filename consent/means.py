@@ -21,6 +21,7 @@ _PHRASES: Final = (
     "|no more texts|no more ads|no more marketing|leave me alone|take me off your|take me off this|take me off the list"
     "|take my number off|remove me from|remove my number|delete my number|lose my number|unsubscribe me|want to unsubscribe"
     "|like to unsubscribe|how do i unsubscribe|how to unsubscribe|want to opt out|like to opt out|opt me out|stop spam"
+    "|stop promotions|stop promotion|stop marketing|stop advertising|stop offers|stop ads"
     "|withdraw my consent|revoke my consent|i am not interested in your messages|dont want your messages"
     "|dont want these messages|dont want any more messages|do not want any more messages"
     "|dont want to receive|do not want to receive"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from consent.hours import next_allowed
-from gateway.model.consent import MARKETING, SERVICE, UTILITY, Consents
+from gateway.model.consent import MARKETING, SERVICE, UTILITY, Consents, Standing
 from gateway.model.content import Template
 from gateway.model.conversation import Owner
 from gateway.model.message import Message
@@ -200,7 +200,7 @@ def _consent(message: Message, facts: Facts, now: datetime) -> Refused | None:
         return None
     standing = facts.consents.get(purpose)
     if standing is not None and standing.state == "granted":
-        return None
+        return _refused_since(standing, facts) if purpose != MARKETING else None
     if purpose != message.purpose:
         return Refused(
             "category",
@@ -223,6 +223,21 @@ def _consent(message: Message, facts: Facts, now: datetime) -> Refused | None:
         "withdrawn",
         f"The customer has taken back their consent to {purpose} messages.",
         "They can give it again themselves; nobody can for them.",
+    )
+
+
+def _refused_since(standing: Standing, facts: Facts) -> Refused | None:
+    """With the provider they refused all that it counts as marketing, whatever the tenant calls it, after they had agreed."""
+    marketing = facts.consents.get(MARKETING)
+    counts = facts.template is not None and facts.template.category == "MARKETING"
+    if marketing is None or not counts or (marketing.state, marketing.how) != ("withdrawn", "provider"):
+        return None
+    if marketing.order < standing.order:
+        return None
+    return Refused(
+        "withdrawn",
+        "The provider counts this template as marketing, and the customer has told it that they want none.",
+        "They can agree again themselves; nobody can for them.",
     )
 
 

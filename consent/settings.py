@@ -20,6 +20,8 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _REGION: Final = re.compile(r"[A-Z]{2}|\*", re.ASCII)
 _HOURS: Final = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)", re.ASCII)
 CATEGORIES: Final = ("marketing", "utility", "authentication")
+MOST_CAP, MOST_BREAKER, MOST_PRICE = 20, 1000, 1_000_000
+"""As many sends of marketing are remembered for each customer: a larger cap would never be reached."""
 MOST_WORDS, MOST_WORD, MOST_WORDING, MOST_PAYLOAD = 500, 64, 2000, 64
 
 
@@ -96,14 +98,14 @@ def _quiet(value: Any) -> Quiet | None:
         return None
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     try:
-        if found is not None:
+        if found is not None and found[1] != found[2]:  # a whole day, or nothing of it?
             return Quiet(*(time.fromisoformat(part) for part in found.groups()))
     except ValueError:
         pass
     raise Invalid("quiet", "hours such as 21:00-08:00, or null for none")
 
 
-def _cap_of(name: str) -> Callable[[Any], Cap | None]:
+def _cap_of(name: str, highest: int) -> Callable[[Any], Cap | None]:
     def read(value: Any) -> Cap | None:
         if value is None:
             return None
@@ -113,6 +115,8 @@ def _cap_of(name: str) -> Callable[[Any], Cap | None]:
             most, seconds = _many_seconds(name, value)
         if most < 1 or seconds < 1:
             raise Invalid(name, "how many within what time, such as 2/day, or null for none")
+        if most > highest:
+            raise Invalid(name, f"at most {highest} within a time, or null for none")
         return Cap(most, timedelta(seconds=seconds))
 
     return read
@@ -137,9 +141,14 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > MOST_WORDS:
         raise Invalid(name, f"a list of at most {MOST_WORDS} words")
     for word in value:
-        if not isinstance(word, str) or not fold(word) or len(word) > MOST_WORD:
+        if not isinstance(word, str) or not fold(word) or len(word) > MOST_WORD or not _is_kept(word):
             raise Invalid(name, f"words of at most {MOST_WORD} characters with a letter or a digit")
     return tuple(dict.fromkeys(value))
+
+
+def _is_kept(text: str, most: int = MOST_WORD) -> bool:
+    """Whether every database can keep it: no NUL, no half of a character."""
+    return len(text) <= most and not any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def _keywords(value: Any) -> dict[str, tuple[str, ...]]:
@@ -152,6 +161,8 @@ def _opt_ins_of(name: str) -> Callable[[Any], dict[str, OptIn]]:
     def read(value: Any) -> dict[str, OptIn]:
         if not isinstance(value, Mapping) or len(value) > MOST_WORDS:
             raise Invalid(name, 'such as {"NEWS": {"purpose": "marketing", "wording": "…"}}')
+        if not all(isinstance(word, str) and _is_kept(word) for word in value):
+            raise Invalid(name, "words of characters that can be written")
         return {word: _opt_in(f"{name}.{word}"[:100], name, word, told) for word, told in value.items()}
 
     return read
@@ -161,7 +172,7 @@ def _opt_in(field: str, name: str, word: str, told: Any) -> OptIn:
     if not isinstance(told, Mapping) or not set(told) <= {"purpose", "wording"}:
         raise Invalid(field, '{"purpose": …, "wording": …}')
     purpose, wording = told.get("purpose"), told.get("wording", "")
-    if not isinstance(purpose, str) or not isinstance(wording, str) or len(wording) > MOST_WORDING:
+    if not isinstance(purpose, str) or not isinstance(wording, str) or not _is_kept(wording, MOST_WORDING):
         raise Invalid(field, f"a purpose, and a wording of at most {MOST_WORDING} characters")
     if name == "deep_links":
         # https://core.telegram.org/bots/features#deep-linking
@@ -200,7 +211,8 @@ def _is_price(price: Any) -> bool:
         amount = Decimal(price) if isinstance(price, str) else None
     except InvalidOperation:
         return False
-    return amount is not None and amount.is_finite() and amount >= 0
+    # Not "1e999999", of which every sum would have a million digits.
+    return amount is not None and len(price) <= 32 and amount.is_finite() and 0 <= amount < MOST_PRICE
 
 
 _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -209,9 +221,9 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "double_opt_in": _flag,
     "timezone": _timezone,
     "quiet": _quiet,
-    "cap": _cap_of("cap"),
+    "cap": _cap_of("cap", MOST_CAP),
     "daily": _daily,
-    "breaker": _cap_of("breaker"),
+    "breaker": _cap_of("breaker", MOST_BREAKER),
     "keywords": _keywords,
     "not_keywords": lambda value: _words("not_keywords", value),
     "opt_ins": _opt_ins_of("opt_ins"),

@@ -4,6 +4,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/templa
 https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime
@@ -40,6 +41,9 @@ _FORMATS: Final[Mapping[str, HeaderKind]] = {
     "DOCUMENT": "document",
     "LOCATION": "location",
 }
+_UNSAFE: Final = re.compile("[\x00\ud800-\udfff]")
+MOST_MINUTES: Final = 100_000
+
 _OTHER_OPTIONS: Final = frozenset(
     {"supported_apps", "autofill_text", "package_name", "signature_hash", "flow_json"}
 )
@@ -296,7 +300,7 @@ def _category(field: str, value: object) -> Category:
 
 
 def _a_text(field: str, value: object) -> str:
-    if not isinstance(value, str) or "\x00" in value or len(value) > 32_768:
+    if not isinstance(value, str) or _UNSAFE.search(value) or len(value) > 32_768:
         raise Invalid(field, "a text")
     return value
 
@@ -335,7 +339,7 @@ def _part(field: str, value: object, kind: type[Header] | type[Button]) -> dict[
 def _some_examples(field: str, value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise Invalid(field, "a sample for each variable")
-    return {_a_text(field, n): _a_text(f"{field}.{str(n)[:64]}", v) for n, v in value.items()}
+    return {(name := _a_text(field, n)): _a_text(f"{field}.{name[:64]}", v) for n, v in value.items()}
 
 
 def _a_flag(field: str, value: object) -> bool:
@@ -345,7 +349,9 @@ def _a_flag(field: str, value: object) -> bool:
 
 
 def _minutes(field: str, value: object) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST_MINUTES:
         raise Invalid(field, "a number of minutes")
     return value
 

@@ -259,7 +259,7 @@ async def build(
                 turns=turns,
                 deliver=deliver,
                 lanes=lanes,
-                sweeper=Sweeper(store, work, clock, deliver.has_room_for_bulk),
+                sweeper=Sweeper(store, work, clock, deliver.has_room_for_bulk, signals.matched),
                 channels=channels,
                 brain=brain,
                 embedder=embedder,
@@ -316,7 +316,13 @@ async def looking(gateway: Gateway) -> AsyncIterator[None]:
     """What a process does beside its requests that leaves the work to others: it finds what is due and says so."""
     stop = asyncio.Event()
     # Only who sends knows whether bulk has room: the workers look for it.
-    sweeper = Sweeper(gateway.store, gateway.work, gateway.clock, lambda _: False)
+    sweeper = Sweeper(
+        gateway.store,
+        gateway.work,
+        gateway.clock,
+        lambda _: False,
+        Signals(gateway.store, gateway.clock).matched,
+    )
     wanted = [
         ("sweeper", sweeper.sweep, EVERY),
         ("directory", gateway.store.directory.refresh, POLL),

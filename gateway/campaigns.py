@@ -11,8 +11,8 @@ from typing import Any, Final
 from consent import entries, templates
 from gateway.campaigns_audience import Audience, read_audience
 from gateway.campaigns_content import content_of, has_way_out, read_source
-from gateway.campaigns_prepare import price_of
-from gateway.campaigns_run import NEXT, standing_of, state_of, withdraw
+from gateway.campaigns_prepare import GRACE, price_of
+from gateway.campaigns_run import NEXT, heeded, standing_of, state_of, withdraw
 from gateway.facts import account_of
 from gateway.model.campaign import PAGE, Campaign, CampaignState, Recipient, Wrong
 from gateway.model.consent import MARKETING, SERVICE, UTILITY
@@ -102,14 +102,22 @@ class Campaigns:
         if wanted.local and wanted.at is None:
             raise Invalid("at", "a time: with `local`, that time of day in each contact's own zone")
         audience = read_audience(wanted.audience)
+        if audience.filter is not None and audience.filter.consent not in (None, *purposes):
+            raise Invalid("audience.filter.consent", "one of " + ", ".join(purposes))
         await self._check_file(tenant, audience)
         found = await self._store.of(tenant).templates.named(account_of(channel), wanted.template)
         if not found:
             raise Invalid("template", "the name of a template of this channel: `template list` shows them")
-        usable = [t for t in found if t.usable]
+        owned = "template" in self._adapters[channel.kind].capabilities.kinds
+        usable = [t for t in found if t.usable and not (owned and t.raw)]
+        if not usable and any(t.usable for t in found):
+            raise Invalid("template", "one whose parts Parley knows: this one can't be filled in here")
         if not usable:
             states = ", ".join(sorted({t.state.lower() for t in found}))
             raise Invalid("template", f"one that may be sent; this one is {states}")
+        there = {templates.normal(t.language).split("_")[0] for t in found}
+        if any(templates.normal(x).split("_")[0] not in there for x in wanted.languages):
+            raise Invalid("languages", "languages of the template: " + ", ".join(t.language for t in found))
         campaign = Campaign(
             id="cm_" + secrets.token_hex(12),
             tenant=tenant,
@@ -128,6 +136,7 @@ class Campaigns:
             by=wanted.by,
         )
         self._check_variables(campaign, usable, channel)
+        await self._keep_files(campaign, usable)
         await self._store.of(tenant).campaigns.add(campaign)
         return campaign, self._warnings(campaign, found, channel)
 
@@ -142,6 +151,20 @@ class Campaigns:
         if file.state != "ready":
             raise Invalid("audience.csv", f"a file that is ready; this one is {file.state}")
         await files.attach([file.id])
+
+    async def _keep_files(self, campaign: Campaign, usable: Sequence[TemplateDef]) -> None:
+        """The files that its headers show are the tenant's own, and stay."""
+        named = {v.key for t in usable for v in templates.variables(t) if v.kind in templates.MEDIA_KINDS}
+        for variable in named:
+            source = read_source(variable, campaign.variables[variable])
+            for file in (source.name if source.kind == "text" else "", source.fallback or ""):
+                if not templates.FILE.fullmatch(file):
+                    continue
+                try:
+                    await self._store.of(campaign.tenant).files.attach([file])
+                except NotFound:
+                    told = "the id of a file of yours: POST /files makes one"
+                    raise Invalid(f"variables.{variable}", told) from None
 
     def _check_variables(self, campaign: Campaign, usable: Sequence[TemplateDef], channel: Channel) -> None:
         for variable, path in campaign.variables.items():
@@ -206,6 +229,9 @@ class Campaigns:
             await self._check(found)
             if not found.estimate.get("recipients"):
                 raise Conflict("it has no recipients")
+            first = found.estimate.get("first")
+            if found.local and first is not None and first < self._clock() - GRACE:
+                raise Conflict("its local times are over in some places: prepare it again for the next day's")
         return await self._to(tenant, campaign, "start", "scheduled", reason="")
 
     async def pause(self, tenant: str, campaign: str) -> Campaign:
@@ -218,8 +244,10 @@ class Campaigns:
         found = await self.get(tenant, campaign)
         if found.state in NEXT["resume"]:
             await self._check(found)
-        resumed = await self._to(tenant, campaign, "resume", "running", reason="")
-        await self._store.of(tenant).bulk.resume(campaign, self._clock())
+        back: CampaignState = "running" if found.started is not None else "scheduled"
+        resumed, store = await self._to(tenant, campaign, "resume", back, reason=""), self._store.of(tenant)
+        if await store.bulk.resume(campaign, self._clock()):
+            await heeded(store, campaign)
         return resumed
 
     async def cancel(self, tenant: str, campaign: str) -> Campaign:

@@ -10,7 +10,7 @@ from consent import templates
 from gateway.campaigns_audience import Person, Wants
 from gateway.model.campaign import Campaign
 from gateway.model.capabilities import Capabilities
-from gateway.model.consent import SERVICE, UTILITY
+from gateway.model.consent import MARKETING, SERVICE, UTILITY
 from gateway.model.content import Buttons, Content, Link, ListMenu, Template, Text
 from gateway.model.errors import Invalid
 from gateway.model.template import TemplateDef
@@ -52,6 +52,8 @@ def read_source(variable: str, path: str) -> Source:
     field = f"variables.{variable[:64]}"
     given = path.strip()
     if len(given) >= 2 and given[0] == given[-1] == '"':
+        if not given[1:-1].strip():
+            raise Invalid(field, "a text that is not empty")
         return Source("text", given[1:-1])
     head, mark, fallback = given.partition("|")
     found = _PATH.fullmatch(head.strip())
@@ -62,7 +64,7 @@ def read_source(variable: str, path: str) -> Source:
     kind, name = found[1], found[2].strip()
     if kind == "contact" and name not in CONTACT_FIELDS:
         raise Invalid(field, "one of " + ", ".join(f"contact.{f}" for f in CONTACT_FIELDS))
-    return Source(kind, name.lower() if kind == "row" else name, fallback.strip() if mark else None)
+    return Source(kind, name.lower() if kind == "row" else name, " ".join(fallback.split()) if mark else None)
 
 
 def sources_of(campaign: Campaign) -> dict[str, Source]:
@@ -115,6 +117,12 @@ def wanted_languages(campaign: Campaign, own: str | None, usual: str) -> list[st
     return list(dict.fromkeys(tag for tag in (own, *campaign.languages, usual) if tag))
 
 
+def purpose_in(campaign: Campaign, template: TemplateDef, capabilities: Capabilities) -> str:
+    """What its messages are for. Where they go as plain content nothing else tells that their template is marketing."""
+    told = "template" in capabilities.kinds or template.category != "MARKETING"
+    return campaign.purpose if told or campaign.purpose not in (SERVICE, UTILITY) else MARKETING
+
+
 def content_of(
     campaign: Campaign,
     template: TemplateDef,
@@ -126,7 +134,8 @@ def content_of(
     if "template" in capabilities.kinds:
         return [Template(template.name, template.language, templates.components(template, values))]
     parts = templates.plain(template, values)
-    if campaign.opt_out and campaign.purpose not in (SERVICE, UTILITY) and not has_way_out(template):
+    promotes = purpose_in(campaign, template, capabilities) not in (SERVICE, UTILITY)
+    if campaign.opt_out and promotes and not has_way_out(template):
         parts = _with_way_out(parts, language or template.language)
     return [shown for part in parts for shown in degrade(part, capabilities, language=language)[0]]
 

@@ -79,7 +79,7 @@ class _Reader:
             yield Wrong(line, "A NUL character: this is no text.")
             return
         try:
-            cells = next(csv.reader(text.splitlines(keepends=True), delimiter=self.delimiter, strict=True))
+            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True))
         except csv.Error as error:
             yield Wrong(line, f"No CSV: {error}.")
             return
@@ -94,7 +94,7 @@ class _Reader:
             raise Invalid("audience.csv", "a file in UTF-8 (in a spreadsheet: CSV UTF-8)")
         self.delimiter = max(",;\t", key=text.count)
         try:
-            names = next(csv.reader(text.splitlines(keepends=True), delimiter=self.delimiter))
+            names = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
         except (csv.Error, StopIteration):
             names = []
         columns = tuple(n.strip().lower() for n in names)

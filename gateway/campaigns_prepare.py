@@ -22,6 +22,7 @@ from gateway.campaigns_content import (
     Source,
     content_of,
     filled,
+    purpose_in,
     sources_of,
     wanted_languages,
     wants_of,
@@ -152,18 +153,24 @@ class Preparing:
         else:
             seen |= made.keys()
             new = [True] * len(made)
-        for one, is_new in zip(made.values(), new, strict=True):
-            if is_new:
-                progress.count(one.recipient, one.refused, one.price)
-            else:
+        there = [i for i, is_new in zip(made, new, strict=True) if not is_new]
+        places = await self._store.of(job.campaign.tenant).campaigns.places(there) if there else {}
+        for identifier, one in made.items():
+            # What is there and not counted yet is of this batch: a process that had lost its lease came in between.
+            own = places.get(identifier, one.recipient.place)
+            if identifier in places and own < progress.place:
                 doubled.append(one.person)
+                continue
+            progress.count(replace(one.recipient, place=own), one.refused, one.price)
+            place = max(place, own + 1)
+        kept = progress.wrong + progress.doubled
         if told:
             progress.doubled += len(doubled)
             progress.read += len(batch.people) + len(batch.wrong)
             wrong += [Wrong(p.line, f"{p.address} is named more than once.") for p in doubled]
         else:
             progress.read = progress.recipients
-        if seen is None and progress.wrong < MOST_WRONG:
+        if seen is None and kept < MOST_WRONG:
             await self._store.of(job.campaign.tenant).campaigns.put_wrong(
                 job.campaign.id, sorted(wrong, key=lambda w: w.line)
             )
@@ -206,7 +213,8 @@ class _Job:
         self.standing = standing
         self.now = now
         self._found = found
-        self._usable = [t for t in found if t.usable] or found
+        # One with parts that are not known here can't be filled in.
+        self._usable = [t for t in found if t.usable and not t.raw] or found
         self._picked: dict[str | None, TemplateDef] = {}
         self._dues: dict[tuple[str, ...], datetime] = {}
 
@@ -295,7 +303,7 @@ def asked_of(campaign: Campaign, template: TemplateDef, adapter: Adapter) -> Mes
         at=campaign.created,
         content=Text("") if plain else Template(template.name, template.language),
         status=Status.QUEUED,
-        purpose=campaign.purpose,
+        purpose=purpose_in(campaign, template, adapter.capabilities),
         campaign=campaign.id,
         bulk=True,
     )

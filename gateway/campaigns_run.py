@@ -150,12 +150,13 @@ class Runner:
         tallies = await store.campaigns.tallies(campaign.id)
         ready = [t for t in tallies if t.next is not None and t.next <= now]
         if campaign.state == "scheduled":
-            if not ready:
+            if not ready and any(t.next is not None for t in tallies):
                 return
             campaign = await self._saved(replace(campaign, state="running", started=now))
         ahead, suspended = await store.bulk.ahead(campaign.id)
         if suspended:
             ahead += await store.bulk.resume(campaign.id, now)
+            await heeded(store, campaign.id)
         room = min(AHEAD - ahead, _throttled(campaign, now))
         setting = Setting(
             campaign,
@@ -201,10 +202,7 @@ class Runner:
 
     async def _put(self, store: TenantStore, campaign: Campaign, messages: Sequence[Message]) -> None:
         await store.messages.put_bulk(messages, self._clock())
-        found = await store.campaigns.get(campaign.id)
-        if found is not None and found.state != "running":
-            # Somebody paused or cancelled it in between: what they withdrew did not hold these yet.
-            await withdraw(store, found)
+        await heeded(store, campaign.id)
 
     async def _checked(self, campaign: Campaign) -> tuple[Campaign, Channel, dict[str, TemplateDef]] | None:
         """The campaign may run, with what it runs on; else it was stopped, with the reason."""
@@ -256,7 +254,7 @@ class Runner:
         pause = timedelta(seconds=min(SLOWEST, max(1.0, quiet)))
         over = campaign.state in ("cancelled", "done")
         late = over and campaign.ended is not None and now - campaign.ended >= OVER
-        open_ = [t for t in tallies if not t.settled and (late or t.at is None or now - t.at >= pause)]
+        open_ = [t for t in tallies if not t.settled and (late or t.at is None or abs(now - t.at) >= pause)]
         if open_:
             oldest = min(open_, key=lambda t: t.at.timestamp() if t.at else 0.0)
             counted = await counted_page(store, campaign, oldest, now)
@@ -278,6 +276,13 @@ async def withdraw(store: TenantStore, campaign: Campaign) -> None:
             await store.bulk.suspend(campaign.id, STOPPED)
         case "cancelled":
             await store.bulk.cancel(campaign.id, CANCELLED)
+
+
+async def heeded(store: TenantStore, campaign: str) -> None:
+    """After something was queued: who paused or cancelled it in between has withdrawn what was there then, and not this."""
+    found = await store.campaigns.get(campaign)
+    if found is not None:
+        await withdraw(store, found)
 
 
 async def counted_page(store: TenantStore, campaign: Campaign, tally: Tally, now: datetime) -> Tally:
@@ -348,7 +353,8 @@ def _states(recipients: Iterable[Recipient]) -> dict[str, int]:
 
 
 def _paced(campaign: Campaign, now: datetime) -> tuple[tuple[datetime, int], ...]:
-    return tuple((at, count) for at, count in campaign.paced if now - at < MINUTE)
+    # One that lies far ahead is of a clock that was moved back.
+    return tuple((at, count) for at, count in campaign.paced if abs(now - at) < MINUTE)
 
 
 def _throttled(campaign: Campaign, now: datetime) -> int:

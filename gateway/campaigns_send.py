@@ -16,10 +16,10 @@ from gateway.facts import facts_of
 from gateway.model.campaign import Campaign, Recipient, campaign_message, recipient_id
 from gateway.model.clock import Sequencer
 from gateway.model.content import Template
-from gateway.model.conversation import Conversation
+from gateway.model.conversation import Contact, Conversation
 from gateway.model.errors import Invalid
 from gateway.model.identity import Identity
-from gateway.model.message import Message, Sender, Status, outgoing_id
+from gateway.model.message import Message, Sender, Status, contact_id, outgoing_id
 from gateway.model.permission import Decision
 from gateway.model.ports import Adapter, Clock
 from gateway.model.template import TemplateDef
@@ -71,10 +71,18 @@ class Writing:
         known = self._store.of(setting.tenant.id).known
         there = await known.statuses([campaign_message(r.id) for r in recipients])
         talks = await known.conversations([r.conversation for r in recipients if r.conversation])
+        unknown = [r for r in recipients if (r.conversation or "") not in talks]
+        begun, strangers = await self._unknown(setting, unknown) if unknown else ({}, {})
         messages, settled, ahead = list[Message](), list[Recipient](), setting.ahead
         for recipient in recipients:
-            talk = await self._talk(setting, recipient, talks.get(recipient.conversation or ""))
             was_written = campaign_message(recipient.id) in there
+            if recipient.id in strangers and not was_written:
+                refused = self._asked(setting, recipient, strangers[recipient.id], ahead, was_written)
+                if isinstance(refused, Recipient):
+                    settled.append(refused)  # nobody becomes a contact to whom nothing is written
+                    continue
+            before = talks.get(recipient.conversation or "") or begun.get(recipient.id)
+            talk = await self._talk(setting, recipient, before)
             if not was_written and await self._is_another(setting, recipient, talk):
                 text = "The same person as another recipient: their conversations have become one."
                 settled.append(replace(recipient, state="refused", reason="doubled", text=text))
@@ -85,18 +93,46 @@ class Writing:
                 continue
             ahead += not was_written
             messages += found
-            settled.append(
-                replace(
-                    recipient,
-                    state="written",
-                    message=found[0].id,
-                    contact=talk.contact,
-                    conversation=talk.id,
-                    reason="",
-                    text="",
-                )
-            )
+            settled.append(_written(recipient, talk))
         return Written(tuple(settled), tuple(messages))
+
+    async def _unknown(
+        self, setting: Setting, recipients: Sequence[Recipient]
+    ) -> tuple[dict[str, Conversation], dict[str, Conversation]]:
+        """By recipient: conversations that were begun since it was prepared, and those that there would be, with what the
+        ledger tells of these people."""
+        store, people = self._store.of(setting.tenant.id), self._store.people
+        identities = {r.id: Identity(setting.channel.kind, "", r.address) for r in recipients}
+        place = (setting.tenant.id, setting.channel.id)
+        await people.recall(*place, list(identities.values()))
+        places = {r.id: await people.conversation(*place, [identities[r.id]]) for r in recipients}
+        there = await store.known.conversations(list(dict.fromkeys(places.values())))
+        begun = {r.id: there[places[r.id]] for r in recipients if places[r.id] in there}
+        new = {r.id: r for r in recipients if r.id not in begun}
+        contacts = await store.known.contacts_named([identities[i] for i in new])
+        known = {i: contacts.get(identities[i]) for i in new}
+        strangers = {i: self._stranger(setting, r, places[i], known[i]) for i, r in new.items()}
+        told = await store.ledger.standings([s.contact for s in strangers.values()], setting.channel.id)
+        for i, contact in known.items():
+            consents = told.get(strangers[i].contact, {})
+            if contact is not None and contact.merged:
+                consents = await store.ledger.standing(contact.id, setting.channel.id, contact.merged)
+            strangers[i] = replace(strangers[i], consents=consents)
+        return begun, strangers
+
+    def _stranger(
+        self, setting: Setting, recipient: Recipient, place: str, contact: Contact | None
+    ) -> Conversation:
+        own = contact_id(setting.tenant.id, setting.channel.kind, "", recipient.address)
+        return Conversation(
+            id=place,
+            tenant=setting.tenant.id,
+            channel=setting.channel.id,
+            contact=contact.id if contact is not None else own,
+            address=recipient.address,
+            created=self._clock(),
+            timezone=recipient.zones[0] if recipient.zones else None,
+        )
 
     async def _talk(self, setting: Setting, recipient: Recipient, talk: Conversation | None) -> Conversation:
         store = self._store.of(setting.tenant.id)
@@ -144,7 +180,8 @@ class Writing:
         template = setting.templates.get(recipient.language)
         message = self._message(setting, recipient, talk.id, 0)
         if template is not None:
-            message = replace(message, content=asked_of(campaign, template, adapter).content)
+            asked = asked_of(campaign, template, adapter)
+            message = replace(message, content=asked.content, purpose=asked.purpose)
         is_template = isinstance(message.content, Template)
         facts = facts_of(
             setting.channel,
@@ -162,14 +199,20 @@ class Writing:
             return _refused(recipient, verdict, now)
         if template is None:
             text = f"Template {campaign.template} ({recipient.language}) is not there any more."
-            return replace(recipient, state="refused", reason="template_unknown", text=text)
+            wrong = replace(recipient, state="refused", reason="template_unknown", text=text)
+            return _written(recipient, talk) if was_written else wrong
         try:
             contents = content_of(campaign, template, recipient.values, adapter.capabilities, talk.language)
         except Invalid as error:
-            return replace(recipient, state="refused", reason="variable", text=str(error))
+            wrong = replace(recipient, state="refused", reason="variable", text=str(error))
+            return _written(recipient, talk) if was_written else wrong
         told = decision("written", message, facts, verdict, now)
         return [
-            replace(self._message(setting, recipient, talk.id, part, told), content=content)
+            replace(
+                self._message(setting, recipient, talk.id, part, told),
+                content=content,
+                purpose=message.purpose,
+            )
             for part, content in enumerate(contents)
         ]
 
@@ -199,6 +242,18 @@ class Writing:
             decided=(told,) if told is not None else (),
             bulk=True,
         )
+
+
+def _written(recipient: Recipient, talk: Conversation) -> Recipient:
+    return replace(
+        recipient,
+        state="written",
+        message=campaign_message(recipient.id),
+        contact=talk.contact,
+        conversation=talk.id,
+        reason="",
+        text="",
+    )
 
 
 def _refused(recipient: Recipient, verdict: Refused, now: datetime) -> Recipient:

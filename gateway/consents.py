@@ -3,7 +3,7 @@ from a list, given out for an auditor."""
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -46,6 +46,7 @@ EXPORTED: Final = (
     "region", "note", "corrects",
 )  # fmt: skip
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STOPPED: Final = Failure("permission:stopped", "A person recorded that the customer wants no more messages.")
 BATCH: Final = 200
 MOST_ERRORS: Final = 1000
@@ -92,20 +93,29 @@ class ConsentDesk:
         self, channel: Channel, who: str, said: Said, how: How = "api", key: str | None = None
     ) -> Entry:
         """Record that somebody agreed. `who` is a contact, a conversation, or on WhatsApp a phone number. Where the tenant has
-        double opt-in they are asked to confirm it. Raises Invalid and NotFound."""
+        double opt-in they are asked to confirm it; who has agreed already is not asked again, and the entry that stands is
+        returned. Raises Invalid and NotFound."""
         permissions = await self._permissions(channel)
         if not said.wording.strip():
             raise Invalid("wording", "the words that they were shown when they agreed")
         if how == "import" and not (said.evidence or "").strip():
             raise Invalid("evidence", "what proves it: a form, a contract, a file and its line")
-        asks = permissions.double_opt_in and said.purpose != SERVICE
-        entry = self._entry(
-            channel, await self._contact(channel, who), said, "asked" if asks else "granted", how, key
-        )
         await self._check(channel, said, permissions)
+        asks = permissions.double_opt_in and said.purpose != SERVICE
+        contact = await self._contact(channel, who)
+        if asks and (there := await self._granted(channel, contact, said.purpose)) is not None:
+            return there
+        entry = self._entry(channel, contact, said, "asked" if asks else "granted", how, key)
         if (await self._store.of(channel.tenant).ledger.record([entry]))[0] and asks:
             await self._ask(channel, entry)
         return entry
+
+    async def _granted(self, channel: Channel, contact: str, purpose: str) -> Entry | None:
+        ledger = self._store.of(channel.tenant).ledger
+        standing = (await ledger.standing(contact, channel.id)).get(purpose)
+        if standing is None or standing.state != "granted":
+            return None
+        return await ledger.get(standing.entry)
 
     async def withdraw(
         self, channel: Channel, who: str, said: Said, how: How = "agent", *, everything: bool = False
@@ -118,13 +128,14 @@ class ConsentDesk:
         store = self._store.of(channel.tenant)
         known = await store.ledger.standing(contact, channel.id)
         told = replace(said, wording=said.wording or said.note or f"Recorded by {said.by}.")
-        wanted = entries_of.purposes(permissions) if everything else (said.purpose,)
+        wanted = entries_of.every(permissions, known) if everything else (said.purpose,)
         # Nobody can be asked about what they never agreed to; service and marketing are ended whatever was said before.
         ended = [
             p
             for p in wanted
             if (p in known or p in (SERVICE, "marketing") or not everything)
-            and not (p in known and known[p].state == "withdrawn")
+            # A provider's word ends when its customer writes again, a person's does not.
+            and not (p in known and known[p].state == "withdrawn" and known[p].how != "provider")
         ]
         entries = [self._entry(channel, contact, replace(told, purpose=p), "withdrawn", how) for p in ended]
         await store.ledger.record(entries)
@@ -159,7 +170,8 @@ class ConsentDesk:
             note=note,
             corrects=entry,
         )
-        await ledger.record([right])
+        if not (await ledger.record([right]))[0]:
+            raise Conflict("somebody else has corrected it just now")
         return right
 
     async def standing(self, tenant: str, contact: str) -> dict[str, Consents]:
@@ -172,13 +184,15 @@ class ConsentDesk:
         }
 
     async def contact(self, tenant: str, who: str) -> str:
-        """The contact that an id means: their own, or that of one of their conversations. Raises NotFound."""
+        """The contact that an id means: their own, that of one of their conversations, or the one that they turned out to be.
+        Raises NotFound."""
         conversations = self._store.of(tenant).conversations
         if (talk := await conversations.get(who)) is not None:
-            return talk.contact
-        if await conversations.contact(who) is None:
+            return await conversations.main_contact(talk.contact) or talk.contact
+        found = await conversations.main_contact(who)
+        if found is None:
             raise NotFound(f"no contact {who}")
-        return who
+        return found
 
     # A list
 
@@ -195,7 +209,9 @@ class ConsentDesk:
         """Read a list (CSV with a head) of people who agreed, with its evidence. A line that can't be used is told with what is
         wrong; the others are taken. Read again, nothing is added twice, so that a run that was stopped is begun anew."""
         rows = csv.DictReader(text)
-        head = [n.strip().lower() for n in rows.fieldnames or ()]
+        head = [n.strip().lower() for n in _head(rows)]
+        if len(head) != len(set(head)):
+            raise Invalid("columns", "each column once")
         if unknown := [n for n in head if n not in IMPORTED]:
             raise Invalid(unknown[0], "one of the columns " + ", ".join(IMPORTED))
         if not {"contact", "phone"} & set(head) or "wording" not in head or "evidence" not in head:
@@ -206,14 +222,23 @@ class ConsentDesk:
         errors: list[tuple[int, str]] = []
         lines = iter(_lines(rows))
         while batch := list(islice(lines, BATCH)):
-            entries: list[Entry] = []
+            told: list[tuple[int, Entry]] = []
+            undated: set[str] = set()
+            faults: list[tuple[int, str]] = []
             for line, row in batch:
                 try:
-                    entries.append(await self._imported(channel, row, source, line, by, permissions, dry))
+                    entry = await self._imported(channel, row, source, line, by, permissions, dry)
                 except (Invalid, NotFound) as error:
-                    wrong += 1
-                    if len(errors) < MOST_ERRORS:
-                        errors.append((line, str(error)))
+                    faults.append((line, str(error)))
+                    continue
+                told.append((line, entry))
+                if not (row.get("at") or "").strip():
+                    undated.add(entry.id)
+            entries, known, old = await self._against(channel, told, undated)
+            faults += old
+            there += known
+            wrong += len(faults)
+            errors += sorted(faults)[: MOST_ERRORS - len(errors)]
             if dry:
                 added += len(entries)
             else:
@@ -224,6 +249,27 @@ class ConsentDesk:
             done += len(batch)
             progress(done)
         return Imported(added, there, wrong, tuple(errors))
+
+    async def _against(
+        self, channel: Channel, told: Sequence[tuple[int, Entry]], undated: Set[str]
+    ) -> tuple[list[Entry], int, list[tuple[int, str]]]:
+        """What is to be added of a list by what holds already, how many have agreed before they are asked, and what is wrong. A
+        list that does not say when must not undo what they took back since."""
+        ledger = self._store.of(channel.tenant).ledger
+        known = await ledger.standings(list(dict.fromkeys(e.contact for _, e in told)), channel.id)
+        entries, there, wrong = list[Entry](), 0, list[tuple[int, str]]()
+        for line, entry in told:
+            standing = known.get(entry.contact, {}).get(entry.purpose)
+            if standing is None:
+                entries.append(entry)
+            elif entry.state == "asked" and standing.state == "granted":
+                there += 1
+            elif standing.state == "withdrawn" and entry.id in undated and not await ledger.get(entry.id):
+                since = f"{standing.at:%Y-%m-%d %H:%M} UTC"
+                wrong.append((line, str(Invalid("at", f"when they agreed: they took it back on {since}"))))
+            else:
+                entries.append(entry)
+        return entries, there, wrong
 
     async def _imported(
         self,
@@ -290,8 +336,8 @@ class ConsentDesk:
         known = entries_of.purposes(permissions)
         if not everything and said.purpose not in known:
             raise Invalid("purpose", "one of " + ", ".join(known))
-        if said.at is not None and said.at > self._clock():
-            raise Invalid("at", "a time that has come")
+        if said.at is not None and not EPOCH <= said.at <= self._clock():
+            raise Invalid("at", "a time that has come, since 1970")
 
     async def _contact(self, channel: Channel, who: str, make: bool = True) -> str:
         store = self._store.of(channel.tenant)
@@ -404,6 +450,13 @@ def _plain_cell(value: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
+def _head(rows: "csv.DictReader[str]") -> Sequence[str]:
+    try:
+        return rows.fieldnames or ()
+    except csv.Error as error:
+        raise Invalid("columns", f"a head that can be read ({error})") from None
+
+
 def _lines(rows: "csv.DictReader[str]") -> Iterable[tuple[int, Mapping[str, str]]]:
     try:
         for row in rows:
@@ -418,6 +471,6 @@ def _moment(text: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid("at", "a time such as 2026-03-01T10:00:00+01:00") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -31,6 +31,7 @@ from gateway.model.tenant import Channel
 from gateway.ops.logging import stack
 from gateway.signals import Signals
 from gateway.store import Store
+from gateway.work.begun import Begun
 from gateway.work.bulk_room import BulkRoom
 from gateway.work.leisure import Leisure
 
@@ -91,6 +92,7 @@ class Deliver:
         self._jitter = jitter
         self._under_way: Counter[str] = Counter()
         self._bulk = BulkRoom(clock)
+        self._begun = Begun()
         self._leisure = Leisure()
 
     async def may_go(self, channel: Channel, conversation: Conversation, message: Message) -> Decision | None:
@@ -167,7 +169,10 @@ class Deliver:
             wait = None
             decision = None
             if message.id == claimed or (decision := await self._claim(channel, conversation, message)):
-                wait = await self._send(channel, conversation, message, decision)
+                try:
+                    wait = await self._send(channel, conversation, message, decision)
+                finally:
+                    self._begun.end(channel.id, decision)
             else:
                 standing = await store.messages.get(message.id)
                 # What is held has stepped aside: what follows it goes on.
@@ -193,12 +198,29 @@ class Deliver:
             return None
         if message.status is Status.UNKNOWN and not await self._send_again(message):
             return None
+        seen = self._begun.seen(channel.id)
         verdict, decision = await self._permission.ask("sent", channel, conversation, message)
         if isinstance(verdict, Refused):
             await self._refuse(channel, message, verdict, decision)
             return None
         if message.status is Status.HELD:
             await messages.release([message.id], now)
+        if not self._begun.take(channel.id, decision, seen):
+            await messages.requeue(message.id, Status.QUEUED, now + FULL, False)
+            return None
+        claimed = False
+        try:
+            claimed = await self._take(channel, conversation, message, decision)
+        finally:
+            if not claimed:
+                self._begun.end(channel.id, decision)
+        return decision if claimed else None
+
+    async def _take(
+        self, channel: Channel, conversation: Conversation, message: Message, decision: Decision
+    ) -> bool:
+        """Claim what may be sent, if there is room in its lanes; else it waits."""
+        messages = self._store.of(channel.tenant).messages
         pause = await self._pause(channel, conversation, message)
         if message.bulk and timedelta(0) < pause <= BULK_STAYS:
             await asyncio.sleep(pause.total_seconds())
@@ -207,7 +229,7 @@ class Deliver:
             self._bulk.found(channel.id, pause)
         if pause:
             await messages.requeue(message.id, Status.QUEUED, self._clock() + pause, False)
-            return None
+            return False
         claimed = False
         try:
             async with self.at_leisure(message.bulk):
@@ -215,7 +237,7 @@ class Deliver:
         finally:
             if not claimed:
                 self.stay(channel)
-        return decision if claimed else None
+        return claimed
 
     async def _recover(self, channel: Channel, message: Message, now: datetime) -> bool:
         """Its sender died. Where sending twice has no second effect it is queued again, else it is unknown."""

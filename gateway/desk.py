@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from channels.degrade import degrade
 from channels.kit import is_safe_str, units
+from consent.templates import FILE
 from gateway import outbox
-from gateway.facts import Permission, window_of
+from gateway.facts import Permission, account_of, window_of
 from gateway.handoff import set_owner
 from gateway.model.capabilities import Capabilities
 from gateway.model.clock import Sequencer
+from gateway.model.consent import UTILITY
 from gateway.model.content import (
     Album,
     Content,
@@ -35,7 +37,7 @@ from gateway.model.identity import Identity
 from gateway.model.message import Message, Sender, Status
 from gateway.model.ports import Adapter, Clock
 from gateway.model.work import Key, Work
-from gateway.reopen import Reopen
+from gateway.reopen import Reopen, purpose_for
 from gateway.store import Store, TenantStore
 
 MOST_MESSAGES: Final = 10
@@ -97,7 +99,12 @@ class Desk:
         messages = outbox.of_person(
             found, key or secrets.token_hex(12), parts, self._sequencer, self._clock(), reply_to
         )
-        if not hold and not isinstance(said, Template):
+        if isinstance(said, Template):
+            # What a person begins with a template needs the same consent whichever way it is said.
+            known = await store.templates.find(account_of(channel), said.name, said.language)
+            if known is not None and purpose_for(known, found) == UTILITY:
+                messages = [replace(m, purpose=UTILITY) for m in messages]
+        elif not hold:
             await self._check_window(store, found, capabilities, messages[0].id)
         return await self._queue(store, found, messages, plain_text(messages[-1].content))
 
@@ -203,6 +210,10 @@ class Desk:
                 return Album(
                     tuple([await self._known(store, m, f"content.items.{n}") for n, m in enumerate(items)])
                 )
+            case Template(components=components):
+                for component in components:
+                    for file in _files_of(component):
+                        await self._known(store, Media("document", file=file), "content.components")
             case Edit(content=Media() as media) if media.file or media.url:
                 # Without one the file stays, and only what stands under it changes.
                 return replace(content, content=await self._known(store, media, "content.content"))
@@ -232,6 +243,16 @@ class Desk:
             width=file.width,
             height=file.height,
         )
+
+
+def _files_of(component: Mapping[str, Any]) -> list[str]:
+    """The files of ours that a template's component shows."""
+    found = []
+    for parameter in component.get("parameters") or ():
+        shown = parameter.get(parameter.get("type")) if isinstance(parameter, Mapping) else None
+        if isinstance(shown, Mapping) and FILE.fullmatch(str(shown.get("id"))):
+            found.append(str(shown["id"]))
+    return found
 
 
 async def _check_meant(store: TenantStore, conversation: str, said: Content) -> None:

@@ -161,8 +161,9 @@ def _noted(conversation: Conversation, entries: Sequence[Entry], say: Sequence[C
 def _stop(conversation: Conversation, cause: Cause, permissions: Permissions, scope: StopScope) -> Reaction:
     """It counts whoever owns the conversation, and is confirmed once."""
     entries = entries_of.stop(cause, conversation.consents, permissions, scope)
-    if not entries:
-        return Reaction((), conversation)
+    after = applied(conversation.consents, entries)
+    if not any(after[e.purpose].entry == e.id for e in entries):
+        return _noted(conversation, entries)  # told late: they have started again since
     text = consent_words.told("stopped" if scope == "all" else "stopped_marketing", conversation.language)
     return replace(_noted(conversation, entries, (Text(text),)), confirms=True)
 

@@ -90,7 +90,7 @@ class Reopen:
         best: dict[str, TemplateDef] = {}
         wanted = languages(known)
         async for template in store.templates.all(account):
-            if not template.usable or template.raw or find.lower() not in template.name:
+            if not template.usable or template.raw or find.lower() not in template.name.lower():
                 continue
             before = best.get(template.name)
             found = pick([before, template] if before else [template], wanted)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from loguru import logger
 
+from consent.entries import said_at
 from gateway.model.consent import MARKETING, SERVICE, Entry, derived, entry_id, version_of
 from gateway.model.content import System
 from gateway.model.conversation import Conversation
@@ -105,6 +106,11 @@ class Signals:
                 told = receipt.failure
                 await self.opted_out(channel, conversation, message, told.code, told.text)
 
+    async def matched(self, channel: str, receipt: Receipt) -> None:
+        """A receipt that came before its message was known has found it."""
+        if receipt.opt_out:
+            await self.receipts(await self._store.directory.channel(channel), [receipt])
+
     async def heard(self, channel: Channel, messages: Sequence[Message]) -> None:
         """Preferences that customers set in the provider's app, once they are stored. In whatever order they come, the latest
         counts, for each bears its own time."""
@@ -132,7 +138,7 @@ class Signals:
                     purpose=MARKETING,
                     state="granted" if resumed else "withdrawn",
                     how="provider",
-                    at=message.at,
+                    at=said_at(message.at, self._clock()),
                     recorded=self._clock(),
                     wording=text,
                     version=version_of(text),
@@ -183,27 +189,32 @@ class Signals:
         found = await store.signals.get(signal)
         if found is None:
             raise NotFound(signal)
-        if found.state != "waiting":
-            raise Conflict(f"it was {found.state} already")
         now = self._clock()
-        if not confirmed:
-            await self._correct(found, by, now)  # before it is settled: stopped in between, it is done again
+        if found.state != "waiting":
+            # A dismissal that was stopped before it was written is written now.
+            if confirmed or found.state != "dismissed" or not await self._correct(found, found.by or by, now):
+                raise Conflict(f"it was {found.state} already")
+            return found
         if not await store.signals.settle(signal, "confirmed" if confirmed else "dismissed", by, now):
             raise Conflict("somebody else has settled it")
+        if not confirmed:
+            # After it: of two who decide at once, the one who was first counts.
+            await self._correct(found, by, now)
         if not await store.signals.waiting(1, found.channel):
             await store.signals.reset(found.channel)
         return replace(found, state="confirmed" if confirmed else "dismissed", by=by, settled=now)
 
-    async def _correct(self, signal: Signal, by: str, now: datetime) -> None:
+    async def _correct(self, signal: Signal, by: str, now: datetime) -> bool:
+        """Whether it was to be written still."""
         ledger = self._store.of(signal.tenant).ledger
         wrong = await ledger.get(signal.entry)
         if wrong is None:
-            return
+            return False
         entries = [e for e in await ledger.of(signal.contact, signal.channel) if e.id != wrong.id]
         before = derived(e for e in entries if (e.at, e.id) < (wrong.at, wrong.id)).get(wrong.purpose)
         # What had held holds again, as of when the signal came: what they said since stays the last word. Where nothing had,
         # nothing does: to be asked allows nothing.
-        await ledger.record(
+        new = await ledger.record(
             [
                 replace(
                     wrong,
@@ -217,3 +228,4 @@ class Signals:
                 )
             ]
         )
+        return new[0]

@@ -91,6 +91,7 @@ class Templates:
             updated=now,
         )
         made, store = with_draft(empty, draft), self._store.of(tenant)
+        await _keep_sample(store, made)
         if await store.templates.add(made):
             return made
         there = await store.templates.get(made.id)
@@ -114,7 +115,9 @@ class Templates:
                 return replace(edited, draft={}, updated=self._clock())
             return replace(t, draft={**t.draft, **draft})
 
-        _, after = await self._change(self._store.of(tenant), template, change)
+        store = self._store.of(tenant)
+        await _keep_sample(store, with_draft(change(await self.get(tenant, template))))
+        _, after = await self._change(store, template, change)
         return after
 
     async def discard(self, tenant: str, template: str) -> TemplateDef:
@@ -191,7 +194,7 @@ class Templates:
         change = event.template
         if change is None:
             return False
-        look = not await self._apply(channel.tenant, change) or change.text_changed
+        look = not await self._apply(channel.tenant, change) or change.unread
         for other in await self._sharing(channel, change.account):
             if other.secrets.get("app_secret") != channel.secrets.get("app_secret"):
                 look = True  # authentic to the one, but not to the other: that one asks for itself
@@ -218,8 +221,20 @@ class Templates:
         if not found:
             named = await store.templates.named(change.account, change.name)
             found = [t for t in named if normal(t.language) == normal(change.language)]
+            if change.state in (GONE, "PENDING_DELETION"):
+                # Late news of one that was made anew: whether this one is gone, the provider's list tells.
+                found = [t for t in found if None in (t.remote, change.remote)]
+        now = self._clock()
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        bounded = replace(change, at=min(change.at, now + MARGIN))
+
+        def take(t: TemplateDef) -> TemplateDef:
+            # A time that lies ahead of ours must not keep later lists from being believed.
+            new = applied(t, bounded)
+            return replace(new, updated=min(new.updated, max(t.updated, now)))
+
         for template in found:
-            before, after = await self._change(store, template.id, lambda t: applied(t, change))
+            before, after = await self._change(store, template.id, take)
             await self.tell(before, after)
         return bool(found)
 
@@ -289,6 +304,16 @@ class Templates:
             raise Conflict("the business account of this template is not connected (any more)")
         channel = min(found, key=lambda c: c.state != "active")
         return channel, self._adapters[channel.kind]
+
+
+async def _keep_sample(store: TenantStore, template: TemplateDef) -> None:
+    """Its header's sample, if it is a file of ours, stays. Raises Invalid when there is none."""
+    if template.header is not None and has_own_sample(template):
+        try:
+            await store.files.attach([template.header.example])
+        except NotFound:
+            told = "the id of a file of yours: POST /files makes one"
+            raise Invalid("header.example", told) from None
 
 
 def applied(t: TemplateDef, change: TemplateChange) -> TemplateDef:

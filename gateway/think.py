@@ -108,7 +108,7 @@ class Thinker:
             )
         if conversation.owner != "bot" or conversation.stopped:
             return Thought((), conversation)
-        if isinstance(said, Text) and means.proposes(said.text):
+        if _proposes(said, tenant):
             return Thought((manners.ask_stop(conversation, tenant.permissions),), conversation)
         if isinstance(said, FormReply) and not self._adapters[channel.kind].capabilities.forms:
             # A form of the business's own (a WhatsApp flow), not the one that asks for a lead's details.
@@ -301,6 +301,17 @@ def _has_rule(tenant: Tenant, text: str) -> bool:
     """Whether the tenant answers this very word itself: help and start are theirs to answer then, a stop never is."""
     said = fold(text)
     return any(not rule.regex and fold(rule.pattern) == said for rule in tenant.rules)
+
+
+def _proposes(said: Content, tenant: Tenant) -> bool:
+    """Whether they seem to want no more messages. A template's button that was made without an id of ours (WhatsApp gives its
+    text then) may be the provider's own "Stop promotions"."""
+    if isinstance(said, Text):
+        return means.proposes(said.text)
+    if not isinstance(said, Reply) or said.id != said.title or _has_rule(tenant, said.title):
+        return False
+    keyword = keywords.match(said.title, tenant.permissions)
+    return means.proposes(said.title) or (keyword is not None and keyword.family == "stop")
 
 
 def _asked(content: Content) -> Content:

@@ -161,6 +161,9 @@ class Turns:
         if out and key.bulk and not waiting:
             now = self._clock()
             due = [m for m in work if m.bulk and not _is_aside(m, now)]
+            if unsent and due:
+                # Sending may have taken long: what they took back meanwhile counts.
+                conversation = await store.conversations.get(conversation.id) or conversation
             await self._deliver.run(channel, conversation, due)
 
     async def _unsent(
@@ -175,7 +178,8 @@ class Turns:
         if not held or not (heard or (until is not None and until > now)):
             return [m for m in queued if m not in held]
         free = [m for m in held if m.failure is not None and m.failure.code == WINDOW_CLOSED]
-        stale = [m for m in free if m.author == "bot" and now - m.at >= STALE]
+        # What answers no turn (the button of a double opt-in) is as good as new.
+        stale = [m for m in free if m.author == "bot" and m.turn is not None and now - m.at >= STALE]
         for message in stale:
             await store.messages.end(message, Status.HELD, Status.CANCELLED, STALE_ANSWER)
         released = [m for m in free if m not in stale]

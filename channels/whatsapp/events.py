@@ -63,10 +63,12 @@ def _template(field: str, waba: str, value: Mapping[str, Any], at: datetime) -> 
     remote = word(value.get("message_template_id"))[:64] or None
     change = TemplateChange(waba, name, language, at, remote)
     if field == "message_template_status_update":
-        state = word(value.get("event")).upper()
+        told = word(value.get("event")).upper()
+        state = told if told in STATES and told != DRAFT else None
         return replace(
             change,
-            state=state if state in STATES and state != DRAFT else None,
+            state=state,
+            unread=state is None,
             category=_category(value.get("message_template_category")),
             reason=_reason(value),
         )
@@ -74,7 +76,7 @@ def _template(field: str, waba: str, value: Mapping[str, Any], at: datetime) -> 
         score = word(value.get("new_quality_score")).upper()
         return replace(change, quality=score if score in ("GREEN", "YELLOW", "RED") else "")
     if field == "message_template_components_update":
-        return replace(change, text_changed=True)
+        return replace(change, unread=True)
     now = _category(value.get("new_category")) or _category(value.get("category"))
     coming = _category(value.get("correct_category"))
     return replace(change, category=now, coming=coming if coming and coming != now else "")

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class BadRequest(Exception):
 def checked(model: type[BaseModel], value: Any, where: str) -> BaseModel:
     """The value as the model, unknown keys refused. Raises BadRequest."""
     try:
-        return model.model_validate(value)
+        read = model.model_validate(value)
     except ValidationError as error:
         raise BadRequest(
             [
@@ -56,6 +56,37 @@ def checked(model: type[BaseModel], value: Any, where: str) -> BaseModel:
                 for e in error.errors(include_input=False, include_url=False)
             ]
         ) from None
+    # `content` is checked, and its fields named, by whoever reads it.
+    given = {k: v for k, v in value.items() if k != "content"} if isinstance(value, dict) else value
+    if (path := next(_unwritable(given, ()), None)) is not None:
+        told = "text without halves of characters (lone surrogates), names without NUL, numbers of at most 64 bits"
+        raise BadRequest([{"field": _named(where, path), "expected": told}])
+    return read
+
+
+def _unwritable(value: object, path: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:
+    """Where in it something stands that no store takes."""
+    match value:
+        case str() if not _is_text(value):
+            yield path
+        case int() if not -(2**63) <= value < 2**63:
+            yield path
+        case dict():
+            for name, item in value.items():
+                if "\x00" in name or not _is_text(name):
+                    yield path
+                yield from _unwritable(item, (*path, name))
+        case list():
+            for number, item in enumerate(value):
+                yield from _unwritable(item, (*path, number))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _named(where: str, path: Sequence[int | str]) -> str:

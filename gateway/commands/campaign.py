@@ -30,6 +30,7 @@ LOOK: Final = 1.0
 LEASE: Final = timedelta(seconds=30)
 BAR: Final = 30
 OVER: Final = ("done", "cancelled", "failed")
+_TRUTH: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +179,18 @@ def _filter(given: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in given:
         name, value = _pair(one, "--filter")
+        if name in ("all", "lead") and value.lower() not in _TRUTH:
+            raise Invalid("--filter", f"{name}=yes or {name}=no, not {one[:60]}")
         if name == "all":
+            if not _TRUTH[value.lower()]:
+                raise Invalid("--filter", "all=yes, or filters that say who")
             continue
         if name in ("language", "region"):
             found.setdefault(f"{name}s", []).append(value)
         elif name.startswith("lead."):
             found.setdefault("lead_fields", {})[name.removeprefix("lead.")] = value
         elif name == "lead":
-            found["lead"] = value.lower() in ("yes", "true", "1")
+            found["lead"] = _TRUTH[value.lower()]
         else:
             found[name] = value
     return found

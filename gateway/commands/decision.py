@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.conversation import limit_of, scope
 from gateway.commands.tenant import _command, _group
+from gateway.consents import cell
 from gateway.model.content import plain_text
 from gateway.model.message import Message
 
@@ -111,4 +112,4 @@ def _cell(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return cell(value)

@@ -122,7 +122,8 @@ class TemplateChange:
     coming: str | None = None
     quality: str | None = None
     reason: str | None = None
-    text_changed: bool = False
+    unread: bool = False
+    """Something changed that was not told, or not in words that we know: its text, or to which state."""
 
 
 def template_id(tenant: str, account: str, name: str, language: str) -> str:

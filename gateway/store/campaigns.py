@@ -20,6 +20,7 @@ from gateway.store.codec import contact_from_doc, conversation_from_doc, identit
 from gateway.store.database import SCHEMA, Collection, Database, guarded
 from gateway.store.docs import Doc, aware, read_as
 from gateway.store.group import insert_new
+from gateway.store.rows import find_named
 
 SOME: Final = 100
 
@@ -111,10 +112,16 @@ class Campaigns:
             doc = await self._recipients.find_one({"_id": recipient, "tenant": self._tenant})
         return recipient_from_doc(doc) if doc else None
 
+    async def places(self, recipients: Sequence[str]) -> dict[str, int]:
+        """The places of those of them that are there."""
+        async with guarded():
+            docs = await find_named(self._recipients, "_id", recipients, {}, {"tenant": 1, "place": 1})
+        return {d["_id"]: int(d["place"]) for d in docs if d["tenant"] == self._tenant}
+
     async def settle(self, recipients: Sequence[Recipient]) -> None:
         """Write what became of recipients that waited (or when they are due now)."""
         calls = [
-            UpdateOne({"_id": r.id, "tenant": self._tenant, "state": "waiting"}, {"$set": _changed(r)})
+            UpdateOne({"_id": r.id, "tenant": self._tenant, "state": "waiting"}, _changed(r))
             for r in recipients
         ]
         if calls:
@@ -334,7 +341,8 @@ def recipient_from_doc(d: Doc) -> Recipient:
 
 def _changed(r: Recipient) -> Doc:
     names = ("state", "contact", "conversation", "message", "reason", "text", "due", "held")
-    return {n: v for n in names if (v := getattr(r, n)) is not None}
+    change: Doc = {"$set": {n: v for n in names if (v := getattr(r, n)) is not None}}
+    return change if r.held is not None else {**change, "$unset": {"held": ""}}
 
 
 def _tally(d: Doc) -> Tally:

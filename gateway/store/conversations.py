@@ -113,7 +113,7 @@ class Conversations:
                 created=now,
             )
         )
-        return await self.create(
+        begun = await self.create(
             Conversation(
                 # Who was written of before they wrote (an import, a restored backup) begins with what they said.
                 consents=await self._ledger.standing(contact.id, message.channel, contact.merged),
@@ -128,6 +128,11 @@ class Conversations:
                 last_at=now,
             )
         )
+        # Whoever wrote an entry since it was read found no conversation to write its outcome on.
+        if await self._ledger.standing(contact.id, message.channel, contact.merged) == begun.consents:
+            return begun
+        await self._ledger.restate(contact.id, message.channel)
+        return await self.get(begun.id) or begun
 
     async def save(self, conversation: Conversation) -> Conversation | None:
         """Write it if nobody else did since it was read; returns what stands now, None when overtaken."""
@@ -227,6 +232,20 @@ class Conversations:
         async with guarded():
             doc = await self._contacts.find_one({"_id": contact, "tenant": self._tenant})
         return contact_from_doc(doc) if doc else None
+
+    async def main_contact(self, contact: str) -> str | None:
+        """The contact itself, or the one that it turned out to be."""
+        passed = set[str]()
+        while contact not in passed:
+            passed.add(contact)
+            async with guarded():
+                doc = await self._contacts.find_one(
+                    {"_id": contact, "tenant": self._tenant}, {"merged_into": 1}
+                )
+            if doc is None:
+                return None
+            contact = doc.get("merged_into") or contact
+        return contact
 
     async def lead(self, lead: str) -> Lead | None:
         async with guarded():

@@ -154,5 +154,13 @@ class Ledger:
 
     async def _same(self, contact: str) -> list[str]:
         async with guarded():
-            doc = await self._contacts.find_one({"_id": contact, "tenant": self._tenant}, {"merged": 1})
-        return [contact, *(doc or {}).get("merged", ())]
+            which = {"_id": contact, "tenant": self._tenant}
+            doc = await self._contacts.find_one(which, {"merged": 1, "merged_into": 1}) or {}
+            # What is said of one who turned out to be another (a receipt of an old message, an id that somebody kept) is said
+            # of that other one.
+            passed = {contact}
+            while (main := doc.get("merged_into")) and main not in passed:
+                passed.add(main)
+                which["_id"] = main
+                doc = await self._contacts.find_one(which, {"merged": 1, "merged_into": 1}) or {}
+        return list(dict.fromkeys((contact, *sorted(passed), *doc.get("merged", ()))))

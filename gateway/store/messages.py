@@ -331,6 +331,7 @@ class Messages:
     async def hold_back(self, message: Message, due: datetime, failure: Failure, decision: Decision) -> None:
         """As `hold`, for one that was claimed and not taken. `message` as it was before the claim."""
         change = {
+            "v": SCHEMA,
             "status": int(Status.HELD),
             "due": due,
             "failure": failure_doc(failure),
@@ -421,7 +422,10 @@ class Messages:
         }
         left = await self.work(conversation)
         ours = [m for m in left if m.direction == "out" and m.author == "bot" and m.id not in but]
-        ids = [m.id for m in ours if campaigns or m.campaign is None]
+        # That a STOP was heard is told whoever owns the conversation.
+        ids = [
+            m.id for m in ours if campaigns or (m.campaign is None and m.extra.get("announces") != "stopped")
+        ]
         await update_each(self._messages, self._tenant, ids, standing, change)
 
     async def get(self, message: str) -> Message | None:

@@ -1,7 +1,7 @@
 """What is left to do, over all tenants: for the sweeper and for the start, never for a request."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from pymongo import UpdateOne
@@ -29,6 +29,10 @@ WINDOW, MOST_WINDOWS = 50, 40
 
 MOST_HELD = 500
 """Held bulk that one look queues again."""
+
+
+Matched = Callable[[str, Receipt], Awaitable[None]]
+"""Told of a channel's receipt that found its message late."""
 
 
 def is_due(doc: Doc, now: datetime) -> bool:
@@ -228,8 +232,11 @@ class OpenWork:
             )
         return found
 
-    async def match(self, receipts: Receipts, doc: Doc, now: datetime) -> bool:
-        """Try a kept receipt again; it is looked for less and less often, until it expires."""
+    async def match(
+        self, receipts: Receipts, doc: Doc, now: datetime, matched: Matched | None = None
+    ) -> bool:
+        """Try a kept receipt again; it is looked for less and less often, until it expires. `matched` is told of one that found
+        its message, before it is forgotten."""
         failure, number = doc.get("failure"), doc["status"]
         if number not in list(Status):  # a newer version's: it is left to processes of that version
             return False
@@ -239,8 +246,11 @@ class OpenWork:
             at=doc["at"],
             failure=Failure(**failure) if failure else None,
             detail=doc.get("detail"),
+            opt_out=doc.get("opt_out", False),
         )
         if await receipts.apply_one(doc["channel"], receipt):
+            if matched is not None:
+                await matched(doc["channel"], receipt)
             async with guarded():
                 await self._receipts.delete_one({"_id": doc["_id"]})
             return True

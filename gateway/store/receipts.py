@@ -77,6 +77,7 @@ class Receipts:
             "at": receipt.at,
             "failure": failure_doc(receipt.failure) if receipt.failure else None,
             "detail": receipt.detail,
+            "opt_out": receipt.opt_out,
             "todo": "match",
             "due": now + timedelta(seconds=2),
             "expires": now + KEPT,

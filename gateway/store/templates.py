@@ -108,7 +108,8 @@ class Templates:
 
     async def seen(self, ids: Sequence[str], at: datetime) -> None:
         """The provider still has them as they stand here."""
-        await update_each(self._templates, self._tenant, ids, {}, {"$set": {"synced": at}})
+        # A list that was begun later may have been through already: what it saw is not unseen again.
+        await update_each(self._templates, self._tenant, ids, {}, {"$max": {"synced": at}})
 
     async def remove(self, template: TemplateDef) -> bool:
         """Remove it if it stands as it was read; whether it was there so."""

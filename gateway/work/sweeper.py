@@ -11,6 +11,7 @@ from gateway.model.content import Deleted, Edit
 from gateway.model.ports import Clock
 from gateway.model.work import Work
 from gateway.store import Store
+from gateway.store.open_work import Matched
 
 Doc = dict[str, Any]
 
@@ -24,9 +25,16 @@ MOST_BULK = 100
 
 class Sweeper:
     def __init__(
-        self, store: Store, work: Work, clock: Clock, room: Callable[[str], bool] = lambda _: True
+        self,
+        store: Store,
+        work: Work,
+        clock: Clock,
+        room: Callable[[str], bool] = lambda _: True,
+        matched: Matched | None = None,
     ) -> None:
-        """`room` tells whether bulk may leave a channel now, as far as this process knows."""
+        """`room` tells whether bulk may leave a channel now, as far as this process knows. `matched` is told of receipts that
+        came before their messages were known."""
+        self._matched = matched
         self._store = store
         self._room = room
         self._work = work
@@ -43,7 +51,7 @@ class Sweeper:
             self._work.poke(key)
         for receipt in await self._store.open_work.unmatched(now, MOST):
             receipts = self._store.of(receipt["tenant"]).receipts
-            await self._store.open_work.match(receipts, receipt, now)
+            await self._store.open_work.match(receipts, receipt, now, self._matched)
         for waiting in await self._store.open_work.unamended(now, MOST):
             await self._store.open_work.amend_tried(waiting, await self._amend(waiting), now)
         return len(keys)
