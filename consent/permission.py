@@ -70,8 +70,7 @@ class Allowed:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """`reason` is a stable code, `text` says it plainly, `remedy` what to do. `hold`: keep it, and ask again at `until`, or
-    when the
-    customer writes."""
+    when the customer writes."""
 
     reason: str
     text: str

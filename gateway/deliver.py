@@ -106,9 +106,8 @@ class Deliver:
     async def written(
         self, channel: Channel, conversation: Conversation, messages: Sequence[Message]
     ) -> list[Message]:
-        """The messages with what permission says of each now, as they are to be written: it does not keep them from being
-        written,
-        for it is asked again when they are sent."""
+        """The messages with what permission says of each now, as they are to be written. It keeps none from being written, for
+        it is asked again when they are sent."""
         asked = [(m, await self._permission.ask("written", channel, conversation, m)) for m in messages]
         return [replace(m, decided=(decision,)) for m, (_, decision) in asked]
 

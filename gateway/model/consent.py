@@ -3,8 +3,7 @@ from them.
 
 A purpose is what a message is for: `service` (answering somebody who wrote), `utility` (about something they ordered or booked),
 `marketing`, or one of the tenant's own. `service` needs no entry, for whoever writes asks to be answered; every other
-purpose needs
-a grant. A withdrawal of `service` silences us altogether until the customer starts again.
+purpose needs a grant. A withdrawal of `service` silences us altogether until the customer starts again.
 """
 
 import hashlib
@@ -37,9 +36,8 @@ How = Literal[
     "message",
 ]
 """How we know: a word they typed, a button or command, a form in the chat, the widget's box, the link they came by, a list
-with its
-evidence, a call of the API, the provider's word (a block, a preference, a refusal), a person of the business, or that they
-wrote."""
+with its evidence, a call of the API, the provider's word (a block, a preference, a refusal), a person of the business, or that
+they wrote."""
 
 STATES: Final[tuple[State, ...]] = get_args(State)
 HOWS: Final[tuple[How, ...]] = get_args(How)
@@ -50,9 +48,8 @@ class Entry:
     """One line of the ledger. `at` is when it happened, `recorded` when we wrote it down.
 
     `wording` is what the person was shown and `version` names it (by default a digest of the words). `corrects` is an entry
-    that was
-    wrong: it counts no more, and this one stands in its place. `contact` is empty where everybody on the channel is meant (the
-    workspace removed the app).
+    that was wrong: it counts no more, and this one stands in its place. `contact` is empty where everybody on the channel is
+    meant (the workspace removed the app).
     """
 
     id: str

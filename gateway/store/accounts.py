@@ -13,8 +13,7 @@ DAY = timedelta(hours=24)
 @dataclass(frozen=True, slots=True)
 class AccountStanding:
     """`limit`: with how many people the provider lets the account begin in 24 hours; None: not told, or no limit. `begun`
-    counts by
-    the UTC hour (`2026112209`)."""
+    counts by the UTC hour (`2026112209`)."""
 
     channel: str
     limit: int | None = None

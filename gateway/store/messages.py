@@ -388,8 +388,7 @@ class Messages:
         decision: Decision | None = None,
     ) -> None:
         """It will not be sent: failed or dead, perhaps by a decision. `seen` is how it stands if nobody came in between;
-        `SENDING`
-        means our own claim."""
+        `SENDING` means our own claim."""
         which = self._claimed(message)
         if seen is not Status.SENDING:
             which = {"_id": message.id, "tenant": self._tenant, "status": int(seen)}
