@@ -50,6 +50,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 STOPPED: Final = Failure("permission:stopped", "A person recorded that the customer wants no more messages.")
 BATCH: Final = 200
 MOST_ERRORS: Final = 1000
+MOST_NAME: Final = 100
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -210,6 +211,8 @@ class ConsentDesk:
         wrong; the others are taken. Read again, nothing is added twice, so that a run that was stopped is begun anew."""
         rows = csv.DictReader(text)
         head = [n.strip().lower() for n in _head(rows)]
+        if any(len(n) > MOST_NAME for n in head):
+            raise Invalid("columns", f"names of at most {MOST_NAME} characters")
         if len(head) != len(set(head)):
             raise Invalid("columns", "each column once")
         if unknown := [n for n in head if n not in IMPORTED]:

@@ -152,7 +152,8 @@ def _went_back(history: History, record: _Record) -> Iterator[Finding]:
 
 def _stuck(history: History) -> Iterator[Finding]:
     for doc in history.docs:
-        if doc.get("todo"):
+        # What is held has its reason, and waits for the customer, or for a time of its own.
+        if doc.get("todo") and doc["status"] != Status.HELD:
             status = Status(doc["status"]).label
             yield Finding(
                 "stuck", f"{text_of(doc)!r} is {status} and waits for its {doc['todo']}", (doc["_id"],)
