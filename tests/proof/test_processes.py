@@ -96,7 +96,7 @@ async def test_shuffled_and_doubled_receipts_through_two_processes_set_nothing_b
 
 
 async def test_a_webhook_seven_days_late_is_processed_once(tmp_path: Path) -> None:
-    """Row 20. WhatsApp's window has closed by then: it is kept, seen and not answered; Telegram has none. Each comes again."""
+    """Row 20. WhatsApp's window has closed by then: it is kept and seen, its answer held; Telegram has none. Each comes again."""
     async with live(tmp_path) as it:
         customer = it.customer(0)
         late = int(time.time() - timedelta(days=7).total_seconds())
@@ -108,8 +108,8 @@ async def test_a_webhook_seven_days_late_is_processed_once(tmp_path: Path) -> No
         found = await docs(it)
         assert sorted(d["content"]["text"] for d in found if d["direction"] == "in") == ["echo late", "hola"]
         assert [t.text for t in taken(it.it)] == ["hola"]
-        [unsent] = [d for d in found if d["direction"] == "out" and d["status"] == int(Status.FAILED)]
-        assert unsent["failure"]["code"].startswith("permission:")
+        [unsent] = [d for d in found if d["direction"] == "out" and d["status"] == int(Status.HELD)]
+        assert unsent["failure"]["code"] == "permission:window_closed"
 
 
 async def test_told_to_end_in_mid_flight_each_process_ends_and_nothing_is_lost(tmp_path: Path) -> None:
