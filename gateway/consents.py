@@ -13,6 +13,7 @@ from channels.degrade import degrade
 from channels.registry import CAPABILITIES
 from consent import entries as entries_of
 from gateway.manners import ask_agree
+from gateway.model.cells import plain_cell
 from gateway.model.clock import Sequencer
 from gateway.model.consent import SERVICE, Consents, Entry, How, State, derived, entry_id, version_of
 from gateway.model.conversation import Contact, Conversation
@@ -51,7 +52,6 @@ STOPPED: Final = Failure("permission:stopped", "A person recorded that the custo
 BATCH: Final = 200
 MOST_ERRORS: Final = 1000
 MOST_NAME: Final = 100
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class ConsentDesk:
     ) -> Entry:
         if None in row.values() or None in row:  # a line with too few or too many cells
             raise Invalid("line", "as many cells as the head has")
-        told = {name: _plain_cell(value) for name, value in row.items()}
+        told = {name: plain_cell(value) for name, value in row.items()}
         for name in ("wording", "evidence"):
             if not told.get(name):
                 raise Invalid(name, "something: it is the proof")
@@ -437,20 +437,6 @@ def row_of(entry: Entry, channel: Channel | None, contact: Contact | None) -> di
         "where": ", ".join(p for p in (place, entry.address or entry.evidence or entry.message or "") if p),
     }
     return {name: told.get(name) for name in EXPORTED}
-
-
-def cell(value: object) -> str:
-    """A value as a cell of a CSV that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _plain_cell(value: str) -> str:
-    """A cell as it was before it was kept from being a formula."""
-    text = value.strip()
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def _head(rows: "csv.DictReader[str]") -> Sequence[str]:

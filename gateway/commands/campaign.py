@@ -11,16 +11,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import aiohttp
-
-from channels import registry
 from gateway import media
 from gateway.campaigns import Campaigns, Outcome, Wanted
 from gateway.campaigns_prepare import Overtaken, Preparing
+from gateway.commands.adapters import registered
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.conversation import limit_of, scope
 from gateway.commands.tenant import _command, _group
 from gateway.model.campaign import Campaign
+from gateway.model.cells import cell
 from gateway.model.clock import system_clock
 from gateway.model.errors import Invalid
 from gateway.model.ports import Adapter
@@ -47,19 +46,8 @@ def _with(call: Call) -> object:
     """A command that is given what campaigns need."""
 
     async def run(context: Context, args: argparse.Namespace) -> None:
-        store = context.store
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            built = registry.build(
-                context.settings,
-                session,
-                (b"",),
-                system_clock,
-                store.files,
-                store.directory.keep,
-                lambda *_: "",
-                store.access.use_ticket,
-            )
-            campaigns = Campaigns(store, built.adapters, system_clock)
+        async with registered(context) as built:
+            campaigns = Campaigns(context.store, built.adapters, system_clock)
             await call(Tools(context, built.adapters, campaigns), args)
 
     return run
@@ -400,17 +388,11 @@ def _outcome(o: Outcome) -> dict[str, Any]:
 async def _as_csv(campaigns: Campaigns, args: argparse.Namespace) -> None:
     writer = None
     async for outcome in _outcomes(campaigns, args):
-        row = {k: _safe(v) for k, v in _outcome(outcome).items()}
+        row = {k: cell(v) for k, v in _outcome(outcome).items()}
         if writer is None:
             writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
-
-
-def _safe(value: Any) -> str:
-    """What a spreadsheet would take for a formula is a customer's own text."""
-    text = value.isoformat() if isinstance(value, datetime) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 async def show_errors(tools: Tools, args: argparse.Namespace) -> None:

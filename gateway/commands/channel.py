@@ -3,20 +3,18 @@
 import argparse
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import aiohttp
-
 from channels import registry, rendering
 from gateway.commands import quiet, site
+from gateway.commands.adapters import registered
 from gateway.commands.context import Commands, Context, Failed, secret
 from gateway.commands.tenant import _command, _group
 from gateway.model.clock import system_clock
 from gateway.model.errors import Conflict, Invalid, NotFound, SendError
-from gateway.model.ports import Connected, Finding, Setting, WebhookAdapter
+from gateway.model.ports import Connected, Finding, Setting
 from gateway.model.tenant import Channel
 
 
@@ -129,7 +127,8 @@ async def add_account(context: Context, args: argparse.Namespace) -> None:
 
 async def _connected(context: Context, draft: Channel) -> tuple[str, Connected]:
     """Set the account up at its provider: the webhook's address, and what it came to. Raises Invalid and Failed."""
-    async with _adapters(context) as adapters:
+    async with registered(context) as built:
+        adapters = built.webhooks
         adapter = adapters[draft.kind]
         webhook = registry.webhook_address(draft.kind, context.settings.public_url, draft.id)
         try:
@@ -207,24 +206,6 @@ def _given(args: argparse.Namespace, kind: str) -> tuple[dict[str, Any], dict[st
     return config, sealed
 
 
-@asynccontextmanager
-async def _adapters(context: Context) -> AsyncIterator[Mapping[str, WebhookAdapter]]:
-    store = context.store
-    # A cookie jar that keeps nothing, as in the gateway itself.
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        built = registry.build(
-            context.settings,
-            session,
-            (b"",),
-            system_clock,
-            store.files,
-            store.directory.keep,
-            lambda *_: "",
-            store.access.use_ticket,
-        )
-        yield built.webhooks
-
-
 async def list_channels(context: Context, args: argparse.Namespace) -> None:
     await context.store.directory.tenant(args.tenant)
     channels = await context.store.directory.channels(args.tenant)
@@ -297,7 +278,8 @@ async def check_channel(context: Context, args: argparse.Namespace) -> None:
     if channel.kind == "web":
         findings: Sequence[Finding] = [Finding("origins", True, ", ".join(channel.origins))]
     else:
-        async with _adapters(context) as adapters:
+        async with registered(context) as built:
+            adapters = built.webhooks
             adapter = adapters[channel.kind]
             webhook = registry.webhook_address(channel.kind, context.settings.public_url, channel.id)
             findings = await adapter.check(channel, webhook)

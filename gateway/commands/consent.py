@@ -12,7 +12,8 @@ from consent.keywords import STANDARD, match
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.conversation import limit_of, scope
 from gateway.commands.tenant import _command, _group
-from gateway.consents import EXPORTED, IMPORTED, ConsentDesk, Said, cell
+from gateway.consents import EXPORTED, IMPORTED, ConsentDesk, Said
+from gateway.model.cells import cell
 from gateway.model.clock import system_clock
 from gateway.model.consent import STATES, Entry
 from gateway.model.errors import Invalid, NotFound

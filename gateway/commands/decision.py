@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.conversation import limit_of, scope
 from gateway.commands.tenant import _command, _group
-from gateway.consents import cell
+from gateway.model.cells import cell
 from gateway.model.content import plain_text
 from gateway.model.message import Message
 

@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from channels import registry
 from consent.templates import Shown, variables
 from consent.templates_lint import lint
 from consent.templates_wire import to_draft, with_draft
+from gateway.commands.adapters import registered
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.conversation import limit_of, row
 from gateway.commands.tenant import _command, _group
@@ -93,17 +91,7 @@ class _Tools:
 @asynccontextmanager
 async def _tools(context: Context) -> AsyncIterator[_Tools]:
     store = context.store
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        built = registry.build(
-            context.settings,
-            session,
-            (b"",),
-            system_clock,
-            store.files,
-            store.directory.keep,
-            lambda *_: "",
-            store.access.use_ticket,
-        )
+    async with registered(context) as built:
         templates = Templates(store, built.templates, system_clock)
         # What is queued here is found by the sweeper of whatever runs.
         work = LocalWork(failed=lambda *_: None)
