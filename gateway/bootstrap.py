@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import aiohttp
 from aiohttp import web
@@ -32,15 +31,14 @@ from gateway.media import FETCHES, Media
 from gateway.missed import Missed
 from gateway.model.clock import Sequencer, system_clock
 from gateway.model.content import Content
-from gateway.model.message import Message
 from gateway.model.permission import Permissions
 from gateway.model.ports import Brain, Clock
-from gateway.model.work import Key, Work
+from gateway.model.work import Work
 from gateway.ops.again import again_and_again
 from gateway.ops.door import Door
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
-from gateway.ops.logging import stack
+from gateway.ops.notes import circuit_log, delivery_log, work_failed
 from gateway.ops.patience import PATIENCE, Patience
 from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
@@ -204,9 +202,9 @@ async def build(
         # Redis's own clock is the same for all processes; a clock that a test moves stands for it.
         moved = None if clock is system_clock else lambda: clock().timestamp()
         shared = SharedPace(lanes, redis, monotonic, moved) if redis is not None else lanes
-        pace = Circuit(shared, monotonic, random.random, _circuit_log(metrics))
+        pace = Circuit(shared, monotonic, random.random, circuit_log(metrics))
         signals = Signals(store, clock)
-        deliver = Deliver(store, channels.adapters, pace, clock, _delivery_log(metrics), signals=signals)
+        deliver = Deliver(store, channels.adapters, pace, clock, delivery_log(metrics), signals=signals)
         turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work)
         sockets = Sockets(store, inbox, channels.web, clock, monotonic, limits)
         apps = {
@@ -305,9 +303,9 @@ async def _redis(settings: Settings) -> AsyncIterator[Redis | None]:
 @asynccontextmanager
 async def _work(redis: Redis | None) -> AsyncIterator[Work]:
     if redis is None:
-        yield LocalWork(failed=_work_failed)
+        yield LocalWork(failed=work_failed)
         return
-    async with RedisWork(redis, failed=_work_failed) as work:
+    async with RedisWork(redis, failed=work_failed) as work:
         yield work
 
 
@@ -427,30 +425,3 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
 def _is_stop(content: Content, permissions: Permissions) -> bool:
     found = in_content(content, permissions)
     return found is not None and found.family == "stop"
-
-
-def _work_failed(key: Key, error: Exception) -> None:
-    logger.bind(tenant=key.tenant, conversation=key.conversation).warning(
-        "work on a conversation was broken off; it will be tried again: {}", stack(error)
-    )
-
-
-def _delivery_log(metrics: Metrics) -> Callable[[str, Message, str], None]:
-    def log(what: str, message: Message, why: str) -> None:
-        metrics.add("delivery", what.replace(" ", "_"))
-        logger.bind(tenant=message.tenant, conversation=message.conversation, message=message.id).warning(
-            "delivery: {} ({})", what, why
-        )
-
-    return log
-
-
-def _circuit_log(metrics: Metrics) -> Callable[[str, Literal["closed", "opened"]], None]:
-    def log(channel: str, what: Literal["closed", "opened"]) -> None:
-        metrics.add("circuit", what)
-        text = "keeps failing; its lane is closed, and tried now and then"
-        why = text if what == "closed" else "works again; its lane is open"
-        # The tenant is that of the work which is under way.
-        logger.bind(channel=channel).warning("circuit {}: the provider of channel {} {}", what, channel, why)
-
-    return log

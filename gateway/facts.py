@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from consent.facts import Facts, TemplateFacts
 from consent.hours import zones_of_phone
-from consent.permission import Facts, TemplateFacts, Verdict, decide, decision
+from consent.permission import Verdict, decide, decision
 from gateway.model.consent import SERVICE
 from gateway.model.content import Template
 from gateway.model.conversation import Conversation

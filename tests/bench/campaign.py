@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from channels.whatsapp.adapter import WhatsAppAdapter
-from consent.permission import Facts, TemplateFacts, decide
+from consent.facts import Facts, TemplateFacts
+from consent.permission import decide
 from gateway import media
 from gateway.bootstrap import open_store
 from gateway.campaigns_audience import Audience

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from consent.permission import RULES, Allowed, Facts, Refused, TemplateFacts, begins, decide, decision
+from consent.facts import Facts, TemplateFacts
+from consent.permission import RULES, Allowed, Refused, begins, decide, decision
 from gateway.model.consent import Standing, State
 from gateway.model.content import Template, Text
 from gateway.model.message import Author, Message, Status

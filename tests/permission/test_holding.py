@@ -10,6 +10,7 @@ import pytest
 
 from gateway import outbox
 from gateway.model.consent import Entry
+from gateway.model.content import Text
 from gateway.model.message import Status
 from gateway.model.permission import Cap, Permissions, Quiet
 from gateway.model.work import Key
@@ -66,6 +67,20 @@ async def test_what_is_held_is_in_nobodys_way(timed: Running) -> None:
     held = await say(timed, conversation, "Are you still there?", "1")
     template = await say(timed, conversation, offer(), "2")
     assert (held.status, template.status) == (Status.HELD, Status.SENT)
+    assert sent(timed) == ["echo hello", "offer"]
+
+
+async def test_what_was_queued_with_it_goes_at_once(timed: Running) -> None:
+    """Both are found by the same look: the second does not wait behind the first, not even for a moment."""
+    await make_template(timed.store, "offer", "en")
+    conversation = await hear(timed, "echo hello")
+    timed.clock.move(hours=25)
+    sequencer = timed.gateway.desk._sequencer
+    both = outbox.of_person(conversation, "both", [Text("Still there?"), offer()], sequencer, timed.clock())
+    await timed.store.of("acme").messages.put_queued(both)
+    timed.gateway.work.poke(Key("acme", conversation.id))
+    await timed.idle()
+    assert [(await found(timed, m.id)).status for m in both] == [Status.HELD, Status.SENT]
     assert sent(timed) == ["echo hello", "offer"]
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from consent.facts import Facts, TemplateFacts
 from consent.hours import next_allowed, zones_of_phone
-from consent.permission import Allowed, Facts, Refused, TemplateFacts, decide
+from consent.permission import Allowed, Refused, decide
 from gateway import outbox
 from gateway.consents import ConsentDesk, Said
 from gateway.handoff import set_owner
