@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from brain.local import LocalBrain
 from brain.port import Scored
-from gateway.model.ports import Answer, Question
+from gateway.model.answers import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)

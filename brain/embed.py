@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
-"""Shape (texts, dimensions); each row has length 1, or 0 for a text without words."""
+from brain.port import Vectors
 
 _THREAD_FROM = 16
 """Texts; fewer take less than a thread's hand-over (0.04 ms a text)."""

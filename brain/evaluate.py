@@ -16,12 +16,12 @@ from pathlib import Path, PurePath
 from brain.embed import Embedder, WordLlamaEmbedder
 from brain.index import ENGLISH, OTHER, Index, Weights, build
 from brain.ingest import add_path, document_id
-from brain.local import LocalBrain
+from brain.local import LocalBrain, local_brain
 from brain.memory import MemoryKnowledge
 from brain.port import Scored
 from brain.support import Features, find
 from brain.words import is_english, question_terms
-from gateway.model.ports import Answer, Question
+from gateway.model.answers import Answer, Question
 
 WAYS = {"words": Weights(1, 0), "meaning": Weights(0, 1), "fused": None}
 """Retrieval alone, by BM25, by vectors, and by both as the brain weighs them."""
@@ -77,7 +77,7 @@ async def measure(cases: Sequence[Case], corpora: Mapping[str, Path], embedder: 
     store = MemoryKnowledge()
     for name, folder in corpora.items():
         await add_path(store, embedder, name, folder, datetime.now(UTC), base=folder)
-    brain = LocalBrain(store, embedder)
+    brain = local_brain(store, embedder)
     indexes = {
         name: build(await store.chunks(name), await store.documents(name), embedder.dimensions)
         for name in corpora

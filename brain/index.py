@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from brain.port import IndexedPassage, Scored
 from brain.words import terms
-from gateway.model.ports import Chunk, Document
+from gateway.model.knowledge import Chunk, Document
 
 K1 = 1.2
 B = 0.3

@@ -16,7 +16,7 @@ from brain.index import embedded_text
 from brain.parse import MEDIA_TYPES, Refused, kind_of
 from brain.parse.encoding import clean, one_line
 from brain.sandbox import Limits, parse_file
-from gateway.model.ports import Chunk, Document, KnowledgeStore
+from gateway.model.knowledge import Chunk, Document, KnowledgeStore
 
 _MAX_TITLE = 120
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.model.ports import Chunk, Document
+from gateway.model.knowledge import MAIN, Chunk, Collection, Document
 
 
 class MemoryKnowledge:
@@ -15,7 +15,7 @@ class MemoryKnowledge:
     def version(self, tenant: str) -> int:
         return self._versions.get(tenant, 0)
 
-    async def documents(self, tenant: str) -> list[Document]:
+    async def documents(self, tenant: str, draft: bool = False) -> list[Document]:
         kept = self._kept.get(tenant, {}).values()
         return sorted((document for document, _ in kept), key=lambda document: document.title)
 
@@ -23,15 +23,18 @@ class MemoryKnowledge:
         self._kept.setdefault(tenant, {})[document.id] = (document, tuple(chunks))
         self._raise(tenant)
 
-    async def remove(self, tenant: str, document: str) -> bool:
+    async def remove(self, tenant: str, document: str, draft: bool = False) -> bool:
         there = self._kept.get(tenant, {}).pop(document, None) is not None
         if there:
             self._raise(tenant)
         return there
 
-    async def chunks(self, tenant: str) -> list[Chunk]:
+    async def chunks(self, tenant: str, draft: bool = False) -> list[Chunk]:
         kept = self._kept.get(tenant, {})
         return [chunk for own in sorted(kept) for chunk in kept[own][1]]
+
+    async def collections(self, tenant: str) -> list[Collection]:
+        return [Collection(tenant, MAIN)]
 
     def _raise(self, tenant: str) -> None:
         self._versions[tenant] = self.version(tenant) + 1

@@ -1,11 +1,18 @@
-"""The seam between finding passages and answering from them."""
+"""The seams of the brain: between finding passages and answering from them, and towards providers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+from gateway.model.answers import Answer, AnswerSettings, Listener, Question, Used
 from gateway.model.content import Source
-from gateway.model.ports import Answer, Question
+from gateway.model.knowledge import MAIN
+
+Vectors = npt.NDArray[np.float32]
+"""Shape (texts, dimensions); each row has length 1, or 0 for a text without words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,8 @@ class IndexedPassage:
     url: str | None = None
     page: int | None = None
     question: str | None = None
+    collection: str = MAIN
+    language: str | None = None
 
     @property
     def source(self) -> Source:
@@ -43,6 +52,69 @@ class Scored:
     support: float = 0.0
 
 
+@dataclass(frozen=True)
+class ProviderError(Exception):
+    """A provider that did not answer, in our words: nothing of its body, no key, no address.
+
+    `code` can be looked up: `provider:key` (401, 403), `provider:limit` (429), `provider:broken` (5xx, a truncated or unreadable
+    answer), `provider:slow` (no answer in time), `provider:away` (no connection), `provider:refused` (any other 4xx: model,
+    request), `provider:cap` (nothing may be spent any more). `wait`: seconds that the provider asked for.
+    """
+
+    code: str
+    text: str
+    wait: float | None = None
+    used: Used = field(default_factory=Used)
+    """What it may have cost all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant's account with a provider of answers. `key` never leaves `brain.providers`."""
+
+    tenant: str
+    settings: AnswerSettings
+    provider: Literal["local", "cohere", "openai"] = "local"
+    key: str | None = field(default=None, repr=False)
+    address: str = ""
+
+
+AccountOf = Callable[[str], Awaitable[Account]]
+"""By the tenant's id. Raises NotFound."""
+
+
+class RemoteEmbedder(Protocol):
+    """A provider's vectors. `model` names model and dimensions (`embed-v4.0/256`)."""
+
+    model: str
+    dimensions: int
+
+    async def embed(self, texts: Sequence[str], kind: Literal["passage", "question"]) -> Vectors:
+        """One row a text, in order, in as many calls as it takes. Raises ProviderError."""
+
+
+class Reranker(Protocol):
+    async def rerank(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How relevant each text is, 0 to 1, in the order given. Raises ProviderError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What a tenant's account offers to retrieval; None: nothing."""
+
+    embedder: RemoteEmbedder | None = None
+    reranker: Reranker | None = None
+
+
+RemoteOf = Callable[[Question], Awaitable[Remote]]
+"""For a question (its caps count), or for one without text when documents are embedded."""
+
+
+async def no_remote(question: Question) -> Remote:
+    """Everything stays here."""
+    return Remote()
+
+
 class Provider(Protocol):
     """Turns passages into an answer. `brain.providers.local` quotes; a language model may write.
 
@@ -51,6 +123,8 @@ class Provider(Protocol):
 
     name: str
 
-    async def answer(self, question: Question, passages: Sequence[Scored]) -> Answer:
+    async def answer(
+        self, question: Question, passages: Sequence[Scored], listener: Listener | None = None
+    ) -> Answer:
         """The answer from these passages, best first, or one that is not known. An answer names as sources
-        the passages that it rests on, and no others."""
+        the passages that it rests on, and no others. Raises ProviderError."""

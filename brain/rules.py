@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from brain.words import fold
-from gateway.model.tenant import Rule
+from gateway.model.answers import Rule
 
 MAX_PATTERN = 200
 MAX_ANSWER = 4000

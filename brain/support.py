@@ -30,9 +30,9 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from brain.chunk import sentences
-from brain.embed import Embedder, Vectors
+from brain.embed import Embedder
 from brain.index import ENGLISH, OTHER, Index
-from brain.port import IndexedPassage, Scored
+from brain.port import IndexedPassage, Scored, Vectors
 from brain.words import content_words, is_english, question_terms, question_words, terms
 
 CANDIDATES = 8

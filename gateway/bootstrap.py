@@ -13,7 +13,7 @@ from aiohttp import web
 from loguru import logger
 
 from brain.embed import Embedder, WordLlamaEmbedder
-from brain.local import LocalBrain
+from brain.local import local_brain
 from channels import registry
 from channels.registry import WebAdapter
 from consent.keywords import in_content
@@ -29,10 +29,11 @@ from gateway.inbox import Inbox
 from gateway.install import Install
 from gateway.media import FETCHES, Media
 from gateway.missed import Missed
+from gateway.model.answers import Brain
 from gateway.model.clock import Sequencer, system_clock
 from gateway.model.content import Content
 from gateway.model.permission import Permissions
-from gateway.model.ports import Brain, Clock
+from gateway.model.ports import Clock
 from gateway.model.work import Work
 from gateway.ops.again import again_and_again
 from gateway.ops.door import Door
@@ -197,7 +198,7 @@ async def build(
         limits = RateLimits(pool, monotonic, lambda name: metrics.add("limited", name))
         inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop)
         embedder = embedder or WordLlamaEmbedder()
-        brain = brain or LocalBrain(store.knowledge, embedder)
+        brain = brain or local_brain(store.knowledge, embedder)
         lanes = LocalPace(monotonic, clock, store.lanes)
         # Redis's own clock is the same for all processes; a clock that a test moves stands for it.
         moved = None if clock is system_clock else lambda: clock().timestamp()

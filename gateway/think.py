@@ -14,12 +14,13 @@ from consent.entries import Cause
 from consent.folding import fold
 from consent.keywords import Keyword
 from gateway import manners
+from gateway.model.answers import Answer, Brain, Question
 from gateway.model.consent import MARKETING, SERVICE, Entry, How, applied
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.limits import LIMITS
 from gateway.model.message import Message, stable_id
-from gateway.model.ports import Adapter, Answer, Brain, Clock, Question
+from gateway.model.ports import Adapter, Clock
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import told, unsupported
 from gateway.model.work import Work

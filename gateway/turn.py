@@ -18,6 +18,7 @@ from channels.degrade import degrade
 from gateway import bursts, outbox
 from gateway.bursts import Burst
 from gateway.facts import window_after
+from gateway.model.answers import Brain
 from gateway.model.clock import Sequencer
 from gateway.model.content import (
     NEWER,
@@ -32,7 +33,7 @@ from gateway.model.conversation import Conversation, Pending
 from gateway.model.delivery import Delivery
 from gateway.model.errors import ParleyError, SendError, Unavailable
 from gateway.model.message import Announced, Failure, Message, Status
-from gateway.model.ports import Adapter, Brain, Clock
+from gateway.model.ports import Adapter, Clock
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
 from gateway.model.work import Key, Work

@@ -15,10 +15,11 @@ import aiohttp
 import pytest
 
 from gateway.bootstrap import Gateway, build, listening, open_store, working
+from gateway.model.answers import Answer, Brain, Listener, Question
 from gateway.model.clock import system_clock
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.message import Message
-from gateway.model.ports import Answer, Brain, Clock, Question
+from gateway.model.ports import Clock
 from gateway.model.template import Category, TemplateDef, template_id
 from gateway.model.tenant import Channel, Site, Tenant
 from gateway.settings import Settings
@@ -61,7 +62,7 @@ class ScriptedBrain:
         self.gate: asyncio.Event | None = None
         self.fail: list[Exception] = []
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, listener: Listener | None = None) -> Answer:
         self.asked.append(question.text)
         if self.fail:
             raise self.fail.pop(0)

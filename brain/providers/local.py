@@ -8,7 +8,7 @@ from brain.chunk import sentences
 from brain.embed import Embedder
 from brain.port import Scored
 from brain.words import is_english, question_terms, terms
-from gateway.model.ports import Answer, Question
+from gateway.model.answers import Answer, Listener, Question
 
 MAX_CHARS = 600
 WHOLE = 280
@@ -34,7 +34,9 @@ class Quote:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    async def answer(self, question: Question, passages: Sequence[Scored]) -> Answer:
+    async def answer(
+        self, question: Question, passages: Sequence[Scored], listener: Listener | None = None
+    ) -> Answer:
         if not passages:
             return Answer(known=False, by=self.name)
         best = passages[0]

@@ -9,8 +9,8 @@ from channels import registry
 from gateway.model.content import plain_text, to_doc
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.file import File
+from gateway.model.knowledge import Document
 from gateway.model.message import Message
-from gateway.model.ports import Document
 from gateway.model.tenant import Channel
 
 

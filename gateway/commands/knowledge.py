@@ -7,14 +7,13 @@ from pathlib import Path
 from brain.ask import ask
 from brain.embed import WordLlamaEmbedder
 from brain.ingest import AddResult, add_path
-from brain.local import LocalBrain
+from brain.local import local_brain
 from brain.rules import check_rule
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.tenant import _command, _group
+from gateway.model.answers import Question, Rule
 from gateway.model.clock import system_clock
 from gateway.model.errors import Invalid
-from gateway.model.ports import Question
-from gateway.model.tenant import Rule
 
 
 def add(commands: "Commands") -> None:
@@ -114,7 +113,7 @@ async def remove_document(context: Context, args: argparse.Namespace) -> None:
 
 async def ask_question(context: Context, args: argparse.Namespace) -> None:
     tenant = await context.store.directory.tenant(args.tenant)
-    brain = LocalBrain(context.store.knowledge, WordLlamaEmbedder())
+    brain = local_brain(context.store.knowledge, WordLlamaEmbedder())
     question = Question(tenant.id, args.question, tenant.rules, tenant.knowledge, tenant.language)
     asked = await ask(brain, question, args.top)
     answer = asked.answer

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from gateway.model.capabilities import Capabilities
-from gateway.model.content import Content, Source
+from gateway.model.content import Content
 from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
 from gateway.model.template import TemplateChange
-from gateway.model.tenant import Channel, ChannelKind, Rule
+from gateway.model.tenant import Channel, ChannelKind
 
 Clock = Callable[[], datetime]
 """Now: aware, UTC."""
@@ -332,83 +332,3 @@ class TemplateAdapter(Protocol):
 
     async def standing(self, channel: Channel) -> AccountTold:
         """What the account may do now."""
-
-
-# Brain ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to answer. `text` is the customer's own words; `language` a BCP 47 tag if it is known."""
-
-    tenant: str
-    text: str
-    rules: tuple[Rule, ...] = ()
-    version: int = 0
-    language: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`known` is false when no passage supports an answer; then `text` is empty."""
-
-    known: bool
-    text: str = ""
-    sources: tuple[Source, ...] = ()
-    score: float = 0.0
-    by: str = ""
-    """`rule`, `local`, or the name of a provider."""
-    opt_out: bool = False
-    """The customer seems to want no more messages: they are asked, and only their button counts."""
-
-
-class Brain(Protocol):
-    async def answer(self, question: Question) -> Answer:
-        """Answer from the tenant's rules and documents. Never raises for a bad question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A passage. `headings` is the path of headings above it; `vector` is float16 bytes, normalised."""
-
-    id: str
-    document: str
-    position: int
-    text: str
-    headings: tuple[str, ...] = ()
-    page: int | None = None
-    vector: bytes = b""
-    question: str | None = None
-    """For a question-and-answer pair: the question; `text` is then the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A file of the tenant's knowledge. `checksum` is SHA-256 of its bytes; `origin` its path or address."""
-
-    id: str
-    tenant: str
-    title: str
-    origin: str
-    checksum: str
-    chunks: int
-    added: datetime
-    url: str | None = None
-    media_type: str = "text/plain"
-
-
-class KnowledgeStore(Protocol):
-    """A tenant's documents and passages. Implemented by gateway.store; every call is for one tenant."""
-
-    async def documents(self, tenant: str) -> list[Document]:
-        """All documents, by title."""
-
-    async def put(self, tenant: str, document: Document, chunks: Sequence[Chunk]) -> None:
-        """Write a document with its passages in place of an earlier one with the same id, and raise the
-        tenant's knowledge version."""
-
-    async def remove(self, tenant: str, document: str) -> bool:
-        """Remove a document and its passages; whether it was there."""
-
-    async def chunks(self, tenant: str) -> list[Chunk]:
-        """All passages of all documents, in the order of document and position."""

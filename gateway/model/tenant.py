@@ -5,20 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from gateway.model.answers import AnswerSettings, Rule
 from gateway.model.permission import Permissions
 
 ChannelKind = Literal["whatsapp", "telegram", "slack", "web", "webhook"]
 ChannelState = Literal["active", "disabled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A keyword answer: `pattern` is matched against the whole message, ignoring case, accents and
-    punctuation at its ends; with `regex` it is searched for anywhere."""
-
-    pattern: str
-    answer: str
-    regex: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +57,9 @@ class Tenant:
     permissions: Permissions = field(default_factory=Permissions)
     knowledge: int = 0
     """Version of the tenant's documents: raised by every change, so that indexes know when they are old."""
+    answers: AnswerSettings = field(default_factory=AnswerSettings)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Keys of its own, decrypted here and nowhere else: `answers` is that of the provider of answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from gateway.model.consent import SERVICE
 from gateway.model.conversation import Contact, Conversation, Lead, Pending
 from gateway.model.identity import Identity
 from gateway.model.message import Failure, Message, Sender, Status
-from gateway.model.ports import Chunk, Document
 from gateway.store.consent_docs import consents_of, consents_to_doc, decided_of, decision_to_doc
 from gateway.store.database import SCHEMA
 from gateway.store.docs import Doc, aware, read_as, slim
@@ -228,46 +227,3 @@ def lead_from_doc(d: Doc) -> Lead:
     for name in ("created", "updated", "consent_at"):
         values[name] = aware(values.get(name))
     return Lead(**values)
-
-
-def document_to_doc(x: Document) -> Doc:
-    return slim(
-        {"_id": x.id, "v": SCHEMA, **{f: getattr(x, f) for f in Document.__dataclass_fields__ if f != "id"}}
-    )
-
-
-def document_from_doc(d: Doc) -> Document:
-    values = {f: d[f] for f in Document.__dataclass_fields__ if f in d}
-    values["added"] = aware(values["added"])
-    return Document(**{**values, "id": d["_id"]})
-
-
-def chunk_to_doc(c: Chunk, tenant: str, generation: str) -> Doc:
-    return slim(
-        {
-            "_id": f"{generation}.{c.position}",
-            "tenant": tenant,
-            "generation": generation,
-            "chunk": c.id,
-            "document": c.document,
-            "position": c.position,
-            "text": c.text,
-            "headings": list(c.headings),
-            "page": c.page,
-            "vector": c.vector,
-            "question": c.question,
-        }
-    )
-
-
-def chunk_from_doc(d: Doc) -> Chunk:
-    return Chunk(
-        id=d["chunk"],
-        document=d["document"],
-        position=d["position"],
-        text=d["text"],
-        headings=tuple(d.get("headings", ())),
-        page=d.get("page"),
-        vector=d.get("vector", b""),
-        question=d.get("question"),
-    )

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
+from gateway.model.answers import AnswerSettings, Rule
 from gateway.model.errors import Conflict, NotFound, ParleyError
 from gateway.model.permission import Permissions
 from gateway.model.ports import Clock
-from gateway.model.tenant import Channel, ChannelKind, ChannelState, Rule, Tenant
+from gateway.model.tenant import Channel, ChannelKind, ChannelState, Tenant
+from gateway.store.answer_docs import rules_to_docs, settings_to_doc
 from gateway.store.database import Database, guarded
 from gateway.store.docs import Doc
 from gateway.store.tenant_docs import (
@@ -56,7 +58,7 @@ class Directory:
                 doc = await self._tenants.find_one({"_id": tenant})
             if doc is None:
                 raise NotFound(f"no tenant {tenant}")
-            found = self._keep(tenant_from_doc(doc))
+            found = self._keep(self._tenant(doc))
         return found
 
     async def channel(self, channel: str) -> Channel:
@@ -110,7 +112,7 @@ class Directory:
     async def tenants(self, limit: int = 1000) -> list[Tenant]:
         async with guarded():
             docs = await self._tenants.find({}).limit(limit).to_list()
-        return sorted((tenant_from_doc(d) for d in docs), key=lambda t: t.created)
+        return sorted((self._tenant(d) for d in docs), key=lambda t: t.created)
 
     def _kept(self, kind: type[Found], key: str) -> Found | None:
         found = self._known.get((kind, key))
@@ -124,6 +126,14 @@ class Directory:
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
         return found
+
+    def _tenant(self, doc: Doc) -> Tenant:
+        """A tenant's own keys that can't be opened are as good as none: its customers are answered without them."""
+        secrets = {}
+        for name, sealed in doc.get("secrets", {}).items():
+            with contextlib.suppress(SealBroken):
+                secrets[name] = self._vault.open(sealed, doc["_id"], doc["_id"])
+        return tenant_from_doc(doc, secrets)
 
     def _opened(self, doc: Doc) -> Channel:
         sealed = doc.get("secrets", {})
@@ -153,15 +163,27 @@ class Directory:
 
     async def add_tenant(self, tenant: Tenant) -> None:
         """Raises Conflict when the id is taken."""
+        sealed = {k: self._vault.seal(v, tenant.id, tenant.id) for k, v in tenant.secrets.items()}
         async with guarded():
             try:
-                await self._tenants.insert_one({**tenant_to_doc(tenant), "changed": self._clock()})
+                await self._tenants.insert_one({**tenant_to_doc(tenant, sealed), "changed": self._clock()})
             except DuplicateKeyError:
                 raise Conflict(f"tenant {tenant.id} exists already") from None
 
     async def set_rules(self, tenant: str, rules: Sequence[Rule]) -> None:
-        stored = [{"pattern": r.pattern, "answer": r.answer, "regex": r.regex} for r in rules]
-        await self._change(self._tenants, tenant, {"$set": {"rules": stored}})
+        await self._change(self._tenants, tenant, {"$set": {"rules": rules_to_docs(tuple(rules))}})
+
+    async def set_answers(
+        self, tenant: str, answers: AnswerSettings, secrets: Mapping[str, str | None] | None = None
+    ) -> None:
+        """`secrets`: keys to set, or to forget (None)."""
+        change: Doc = {"$set": {"answers": settings_to_doc(answers)}}
+        for name, value in (secrets or {}).items():
+            if value is None:
+                change.setdefault("$unset", {})[f"secrets.{name}"] = ""
+            else:
+                change["$set"][f"secrets.{name}"] = self._vault.seal(value, tenant, tenant)
+        await self._change(self._tenants, tenant, change)
 
     async def set_limits(self, tenant: str, limits: Mapping[str, str]) -> None:
         await self._change(self._tenants, tenant, {"$set": {"limits": dict(limits)}})

@@ -4,13 +4,16 @@ from dataclasses import asdict
 from datetime import time, timedelta
 from typing import Any
 
+from gateway.model.answers import AnswerSettings
 from gateway.model.permission import Cap, OptIn, Permissions, Quiet
-from gateway.model.tenant import Channel, ExtraField, Rule, Site, Tenant
+from gateway.model.tenant import Channel, ExtraField, Site, Tenant
+from gateway.store.answer_docs import rules_from_docs, rules_to_docs, settings_from_doc, settings_to_doc
 from gateway.store.database import SCHEMA
 from gateway.store.docs import Doc, aware, read_as, slim
 
 
-def tenant_to_doc(t: Tenant) -> Doc:
+def tenant_to_doc(t: Tenant, sealed: Doc | None = None) -> Doc:
+    """`sealed` holds the tenant's secrets, encrypted by the vault."""
     return slim(
         {
             "_id": t.id,
@@ -20,10 +23,12 @@ def tenant_to_doc(t: Tenant) -> Doc:
             "rev": t.rev,
             "language": t.language,
             "region": t.region,
-            "rules": [asdict(r) for r in t.rules],
+            "rules": rules_to_docs(t.rules),
             "limits": dict(t.limits) or None,
             "permissions": permissions_to_doc(t.permissions) if t.permissions != Permissions() else None,
             "knowledge": t.knowledge,
+            "answers": settings_to_doc(t.answers) if t.answers != AnswerSettings() else None,
+            "secrets": sealed or None,
         }
     )
 
@@ -66,7 +71,7 @@ def _cap(stored: list[Any] | None) -> Cap | None:
     return Cap(int(stored[0]), timedelta(seconds=stored[1])) if stored else None
 
 
-def tenant_from_doc(d: Doc) -> Tenant:
+def tenant_from_doc(d: Doc, secrets: dict[str, str]) -> Tenant:
     created = aware(d["created"])
     assert created is not None
     return Tenant(
@@ -76,10 +81,12 @@ def tenant_from_doc(d: Doc) -> Tenant:
         rev=d["rev"],
         language=d.get("language", "en"),
         region=d.get("region"),
-        rules=tuple(read_as(Rule, r) for r in d.get("rules", ())),
+        rules=rules_from_docs(d.get("rules", ())),
         limits=d.get("limits", {}),
         permissions=_permissions(d["permissions"]) if "permissions" in d else Permissions(),
         knowledge=d.get("knowledge", 0),
+        answers=settings_from_doc(d["answers"]) if "answers" in d else AnswerSettings(),
+        secrets=secrets,
     )
 
 

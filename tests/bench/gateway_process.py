@@ -18,8 +18,8 @@ from pymongo.monitoring import CommandStartedEvent, CommandSucceededEvent
 
 from gateway.bootstrap import build, listening, looking, open_store, working
 from gateway.commands.serve import stopping
+from gateway.model.answers import Answer, Listener, Question
 from gateway.model.clock import system_clock
-from gateway.model.ports import Answer, Question
 from gateway.model.tenant import Channel, Tenant
 from gateway.ops.logging import configure
 from gateway.settings import load
@@ -33,7 +33,7 @@ TOKEN = "EAAbenchtoken0123456789"
 class OneAnswer:
     """Says the same to everything; with ECHO, what it was asked."""
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, listener: Listener | None = None) -> Answer:
         said = question.text if os.environ.get("ECHO") else "The shop is open from ten to six."
         return Answer(True, said, by="bench")
 

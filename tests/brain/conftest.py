@@ -10,7 +10,7 @@ from brain.embed import Embedder, WordLlamaEmbedder
 from brain.evaluate import Outcome, load, measure
 from brain.ingest import add_path
 from brain.memory import MemoryKnowledge
-from gateway.model.ports import Document
+from gateway.model.knowledge import Document
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "samples"

@@ -11,19 +11,20 @@ from brain.cache import IndexCache
 from brain.embed import Embedder
 from brain.index import Index, build
 from brain.ingest import add_file
-from brain.local import LocalBrain
+from brain.local import LocalBrain, local_brain
 from brain.memory import MemoryKnowledge
 from brain.port import Scored
+from brain.retrieve import Retriever
 from brain.words import question_terms
+from gateway.model.answers import Answer, Listener, Question, Rule
 from gateway.model.content import Source
-from gateway.model.ports import Answer, Chunk, Question
-from gateway.model.tenant import Rule
+from gateway.model.knowledge import Chunk
 from tests.brain.conftest import NOW, document
 
 
 @pytest.fixture
 def lumen(lumen_store: MemoryKnowledge, embedder: Embedder) -> LocalBrain:
-    return LocalBrain(lumen_store, embedder)
+    return local_brain(lumen_store, embedder)
 
 
 async def test_answers_with_their_source(lumen: LocalBrain) -> None:
@@ -76,7 +77,7 @@ async def test_no_question_raises(lumen: LocalBrain, text: str) -> None:
 
 
 async def test_a_tenant_without_documents_knows_nothing(store: MemoryKnowledge, embedder: Embedder) -> None:
-    assert not (await LocalBrain(store, embedder).answer(Question("empty", "When do you open?"))).known
+    assert not (await local_brain(store, embedder).answer(Question("empty", "When do you open?"))).known
 
 
 async def test_tenants_do_not_see_each_other(lumen: LocalBrain) -> None:
@@ -86,7 +87,7 @@ async def test_tenants_do_not_see_each_other(lumen: LocalBrain) -> None:
 async def test_a_new_version_is_read_and_the_old_one_forgotten(
     store: MemoryKnowledge, embedder: Embedder
 ) -> None:
-    brain = LocalBrain(store, embedder)
+    brain = local_brain(store, embedder)
     question = Question("t", "How much is a haircut?")
     for price in ("$20", "$30"):
         data = f"# Salon\n\nA haircut costs {price}.".encode()
@@ -98,7 +99,7 @@ async def test_a_new_version_is_read_and_the_old_one_forgotten(
 async def test_other_languages_are_answered_by_words(store: MemoryKnowledge, embedder: Embedder) -> None:
     text = "# متجر\n\n## ساعات العمل\n\nنفتح من الاثنين إلى الجمعة.\n\n## الدفع\n\nنقبل البطاقات والنقد."
     await add_file(store, embedder, "t", "a.md", text.encode(), NOW)
-    brain = LocalBrain(store, embedder)
+    brain = local_brain(store, embedder)
     assert "الاثنين" in (await brain.answer(Question("t", "ما هي ساعات العمل؟"))).text
     assert not (await brain.answer(Question("t", "هل تبيعون السيارات؟"))).known
 
@@ -119,11 +120,13 @@ async def test_another_provider_words_the_answer(store: MemoryKnowledge, embedde
     class Loud:
         name = "loud"
 
-        async def answer(self, question: Question, passages: Sequence[Scored]) -> Answer:
+        async def answer(
+            self, question: Question, passages: Sequence[Scored], listener: Listener | None = None
+        ) -> Answer:
             return Answer(True, passages[0].passage.text.upper(), (passages[0].passage.source,), by=self.name)
 
     await add_file(store, embedder, "t", "a.md", b"A haircut costs $20.", NOW)
-    brain = LocalBrain(store, embedder, Loud())
+    brain = LocalBrain(Retriever(store, embedder), Loud())
     assert (await brain.answer(Question("t", "What does a haircut cost?"))).text == "A HAIRCUT COSTS $20."
     assert not (await brain.answer(Question("t", "Who won the war?"))).known
 

@@ -4,7 +4,7 @@ import pytest
 
 from brain.rules import check_rule, match_rule, normalise
 from brain.small_talk import small_talk
-from gateway.model.tenant import Rule
+from gateway.model.answers import Rule
 
 
 def test_a_pattern_fits_the_whole_message_only() -> None:

@@ -20,13 +20,13 @@ import gateway.deliver
 from gateway.__main__ import main
 from gateway.bootstrap import build
 from gateway.commands import serve
-from gateway.model.ports import Answer, Question
+from gateway.model.answers import Answer, Listener, Question
 
 
 class Repeats:
     """Answers with what it was asked."""
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, listener: Listener | None = None) -> Answer:
         return Answer(True, question.text, by="chaos")
 
 

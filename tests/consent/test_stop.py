@@ -6,12 +6,11 @@ from datetime import timedelta
 import pytest
 
 from consent.keywords import standard
+from gateway.model.answers import Answer, Rule
 from gateway.model.consent import Entry
 from gateway.model.content import Command, Media, Reply, Text
 from gateway.model.message import Failure, Status
 from gateway.model.permission import Decision, OptIn, Permissions
-from gateway.model.ports import Answer
-from gateway.model.tenant import Rule
 from gateway.settings import Settings
 from tests.conftest import Running
 from tests.core.test_bulk import advert

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from gateway.bootstrap import Gateway, open_store
-from gateway.model.tenant import Rule
+from gateway.model.answers import Rule
 from gateway.settings import Settings
 from tests.bench.rig import ROOT
 from tests.conftest import KEY, MovableClock, Running, ScriptedBrain, make_site, make_tenant

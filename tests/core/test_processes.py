@@ -20,7 +20,7 @@ from aiohttp import web
 from loguru import logger
 
 from gateway.bootstrap import Gateway, build, listening, looking, open_store, working
-from gateway.model.tenant import Rule
+from gateway.model.answers import Rule
 from gateway.ops.health import Health, Metrics
 from gateway.settings import Settings
 from gateway.work.hints import RedisWork
@@ -56,7 +56,7 @@ async def until(condition: Callable[[], bool], seconds: float = DEADLINE) -> Non
 class SlowBrain(ScriptedBrain):
     """Thinks a little, so that something is always under way."""
 
-    async def answer(self, question: Any) -> Any:
+    async def answer(self, question: Any, listener: Any = None) -> Any:
         await asyncio.sleep(0.02)
         return await super().answer(question)
 

@@ -13,12 +13,13 @@ import pytest
 from gateway import outbox
 from gateway.bootstrap import Gateway, build, open_store, working
 from gateway.handoff import set_owner
+from gateway.model.answers import Answer, Listener, Question
 from gateway.model.content import Text
 from gateway.model.errors import SendError
 from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Status
-from gateway.model.ports import Adapter, Answer, InboundMessage, Outgoing, Question, Sent, Setting
+from gateway.model.ports import Adapter, InboundMessage, Outgoing, Sent, Setting
 from gateway.model.tenant import Channel
 from gateway.model.work import Key
 from gateway.settings import Settings
@@ -38,7 +39,7 @@ class Brain:
         self.gates: dict[str, asyncio.Event] = {}
         self.thinking = asyncio.Event()
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, listener: Listener | None = None) -> Answer:
         self.asked.append(question.text)
         if question.text in self.gates:
             self.thinking.set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
-from gateway.model.ports import Answer, Question
+from gateway.model.answers import Answer, Listener, Question
 from gateway.settings import Settings
 from gateway.store import Store
 from tests.conftest import (
@@ -33,7 +33,7 @@ class HangingBrain:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     hanging: int = 0
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, listener: Listener | None = None) -> Answer:
         if question.text.startswith("hang"):
             self.hanging += 1
             await self.gate.wait()
