@@ -12,10 +12,14 @@ from importlib import import_module
 from typing import Any
 
 from brain.words import fold
-from gateway.model.answers import Rule
+from gateway.model.answers import Answer, Question, Rule
+from gateway.model.hours import is_open
 
 MAX_PATTERN = 200
 MAX_ANSWER = 4000
+MAX_CHOICES = 10
+MAX_CHOICE = 20
+"""What every channel shows as a button or a row (WhatsApp: 20 characters a button, ten rows a list)."""
 MAX_INPUT = 500
 """Characters of a message that a regular expression sees at most; fewer if it is one that tries many ways."""
 
@@ -31,11 +35,30 @@ _SLOW = (
 )
 
 
-def match_rule(rules: Iterable[Rule], text: str) -> Rule | None:
-    """The first rule that fits a message."""
+def rule_answer(question: Question, text: str) -> Answer | None:
+    """The answer of the first rule that fits a message now: with its choices, its form, and whether a person takes over."""
+    hours = question.settings.hours
+    opened = is_open(hours, question.at) if hours is not None and question.at is not None else True
+    rule = match_rule(question.rules, text, opened)
+    if rule is None:
+        return None
+    known = any(form.name == rule.form for form in question.settings.forms)
+    return Answer(
+        True,
+        rule.answer,
+        score=1.0,
+        by="rule",
+        choices=rule.choices,
+        form=rule.form if known else None,
+        hand_over=rule.hand_over,
+    )
+
+
+def match_rule(rules: Iterable[Rule], text: str, opened: bool = True) -> Rule | None:
+    """The first rule that fits a message, while the business is open or closed. One without hours is always open."""
     plain, short = normalise(text), text[:MAX_INPUT]
     for rule in rules:
-        if _fits(rule, plain, short):
+        if rule.when in ("always", "open" if opened else "closed") and _fits(rule, plain, short):
             return rule
     return None
 
@@ -57,6 +80,14 @@ def check_rule(rule: Rule) -> str | None:
         return "The answer is empty."
     if len(rule.answer) > MAX_ANSWER:
         return f"The answer is longer than {MAX_ANSWER} characters."
+    if len(rule.choices) > MAX_CHOICES:
+        return f"There are more than {MAX_CHOICES} choices."
+    if any(not 0 < len(choice.strip()) <= MAX_CHOICE for choice in rule.choices):
+        return f"A choice has 1 to {MAX_CHOICE} characters."
+    if len({normalise(choice) for choice in rule.choices}) < len(rule.choices):
+        return "Two choices say the same."
+    if rule.form and (rule.choices or rule.hand_over):
+        return "A rule that begins a form has no choices, and hands over at the form's end."
     return _check_expression(rule.pattern) if rule.regex else None
 
 

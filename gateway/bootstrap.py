@@ -43,6 +43,8 @@ from gateway.ops.notes import circuit_log, delivery_log, work_failed
 from gateway.ops.patience import PATIENCE, Patience
 from gateway.presence import Presence
 from gateway.pull import FOLLOWS, Pull
+from gateway.questions import EVERY as WRITES
+from gateway.questions import Questions
 from gateway.receive import Receive
 from gateway.reopen import Reopen
 from gateway.session import Sessions
@@ -106,6 +108,7 @@ class Gateway:
     channels: registry.Registry
     brain: Brain
     embedder: Embedder
+    questions: Questions
     metrics: Metrics
     app: web.Application
     clock: Clock
@@ -196,8 +199,9 @@ async def build(
         media = Media(store, channels.webhooks, clock)
         pool = redis.connection_pool if redis is not None else None
         limits = RateLimits(pool, monotonic, lambda name: metrics.add("limited", name))
-        inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop)
         embedder = embedder or WordLlamaEmbedder()
+        questions = Questions(store, embedder, clock)
+        inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop, questions.reacted)
         brain = brain or local_brain(store.knowledge, embedder)
         lanes = LocalPace(monotonic, clock, store.lanes)
         # Redis's own clock is the same for all processes; a clock that a test moves stands for it.
@@ -206,8 +210,8 @@ async def build(
         pace = Circuit(shared, monotonic, random.random, circuit_log(metrics))
         signals = Signals(store, clock)
         deliver = Deliver(store, channels.adapters, pace, clock, delivery_log(metrics), signals=signals)
-        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work)
-        sockets = Sockets(store, inbox, channels.web, clock, monotonic, limits)
+        turns = Turns(store, channels.adapters, brain, deliver, clock, sequencer, work, questions.note)
+        sockets = Sockets(store, inbox, channels.web, clock, monotonic, limits, questions.rated)
         apps = {
             "whatsapp": (settings.whatsapp_app_secret, settings.whatsapp_verify_token),
             "slack": (settings.slack_signing_secret, None),
@@ -262,6 +266,7 @@ async def build(
                 channels=channels,
                 brain=brain,
                 embedder=embedder,
+                questions=questions,
                 metrics=metrics,
                 app=app,
                 clock=clock,
@@ -359,6 +364,9 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(
             again_and_again("campaigns", gateway.campaigns.look, CAMPAIGNS, stop), name="campaigns"
         ),
+        asyncio.create_task(
+            again_and_again("questions", gateway.questions.write, WRITES, stop), name="questions"
+        ),
         asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"
@@ -384,6 +392,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
             async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await gateway.campaigns.close()
+                await gateway.questions.close()
                 await gateway.pull.close()
                 await gateway.media.close()
                 await gateway.lanes.save()

@@ -6,7 +6,7 @@ After it, an edit or a deletion is applied to the message that it means.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +19,7 @@ from gateway.model.content import (
     Deleted,
     Edit,
     Media,
+    Reaction,
     Reply,
     System,
     Text,
@@ -47,6 +48,10 @@ ALONE: Final = frozenset({"web"})
 """Kinds of channel where a person has one identity for ever: nothing has to be looked up."""
 
 
+async def unheard(*_: str) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Put:
     """One incoming message, what it is stored as, and its place in an album."""
@@ -66,9 +71,12 @@ class Inbox:
         limits: Limits,
         fetch: Callable[[], None] = lambda: None,
         is_stop: Callable[[Content, Permissions], bool] = lambda *_: False,
+        reacted: Callable[[str, str, str, str], Awaitable[None]] = unheard,
     ) -> None:
-        """`fetch` is told that there are files to fetch. `is_stop`: whether a content is nothing but a word such as STOP."""
+        """`fetch` is told that there are files to fetch. `is_stop`: whether a content is nothing but a word such as STOP.
+        `reacted` is told of reactions: tenant, channel, the provider's id of the message, and the emoji."""
         self._is_stop = is_stop
+        self._reacted = reacted
         self._limits = limits
         self._store = store
         self._work = work
@@ -231,6 +239,8 @@ class Inbox:
                 changed = content.content if isinstance(content, Edit) else None
                 if not await amendments.amend_named(channel.id, content.to, changed, put.incoming.at):
                     await self._store.open_work.amend_later(put.message, content.to, self._clock())
+            elif isinstance(content, Reaction) and put.message.author == "customer":
+                await self._reacted(channel.tenant, channel.id, content.to, content.emoji)
 
 
 def _past_place(incoming: InboundMessage) -> int:

@@ -55,13 +55,15 @@ def react(
     permissions: Permissions,
     keyword: Keyword | None = None,
     wording: str = "",
+    away: str = "",
 ) -> Reaction | None:
-    """`keyword` is all that was typed. `wording`: what was shown to somebody who confirms it now (`/agree`)."""
+    """`keyword` is all that was typed. `wording`: what was shown to somebody who confirms it now (`/agree`). `away`: when
+    a person is back."""
     match content:
         case _ if keyword is not None:
             return _typed(keyword, conversation, business, greeting, cause, permissions)
         case System(event=event):
-            return _happened(event, conversation, business, greeting, cause, permissions)
+            return _happened(event, conversation, business, greeting, cause, permissions, away)
         case Command(name=name, argument=argument) if name.lower() in KNOWN:
             match name.lower():
                 case "stop":
@@ -71,7 +73,7 @@ def react(
                     return _start(conversation, business, greeting, cause, permissions, argument.strip())
                 case "agree":
                     return _agree(conversation, replace(cause, wording=wording), argument.strip())
-            reaction = _command(name.lower(), argument, conversation)
+            reaction = _command(name.lower(), argument, conversation, away)
             return reaction if conversation.owner == "bot" else replace(reaction, say=())
     return None
 
@@ -137,6 +139,7 @@ def _happened(
     greeting: str | None,
     cause: Cause,
     permissions: Permissions,
+    away: str,
 ) -> Reaction:
     match event:
         case "blocked":
@@ -148,7 +151,7 @@ def _happened(
         case "welcome" if conversation.turn is None and conversation.owner == "bot":
             return Reaction((_greeting(conversation, business, greeting),), conversation)
         case "handover":
-            return _human(conversation)
+            return _human(conversation, away)
     return Reaction((), conversation)
 
 
@@ -211,10 +214,10 @@ def _agree(conversation: Conversation, cause: Cause, purpose: str) -> Reaction:
     return _noted(conversation, entries, (text,) if entries and conversation.owner == "bot" else ())
 
 
-def _command(name: str, argument: str, conversation: Conversation) -> Reaction:
+def _command(name: str, argument: str, conversation: Conversation, away: str = "") -> Reaction:
     match name:
         case "human":
-            return _human(conversation)
+            return _human(conversation, away)
         case "language":
             return _language(argument, conversation)
         case "keep":
@@ -226,10 +229,11 @@ def _greeting(conversation: Conversation, business: str, greeting: str | None) -
     return Text(greeting or told("greeting", conversation.language).format(business=business))
 
 
-def _human(conversation: Conversation) -> Reaction:
+def _human(conversation: Conversation, away: str) -> Reaction:
     if conversation.owner != "bot":  # they were told already
         return Reaction((), conversation)
-    return Reaction((Text(told("human", conversation.language)),), replace(conversation, owner="queue"))
+    text = " ".join(part for part in (told("human", conversation.language), away) if part)
+    return Reaction((Text(text),), replace(conversation, owner="queue"))
 
 
 def _language(argument: str, conversation: Conversation) -> Reaction:

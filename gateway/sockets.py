@@ -7,6 +7,7 @@ once it is stored.
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from loguru import logger
 
 from channels.registry import Hub, Line, WebAdapter, as_text, frames
 from gateway.inbox import Inbox, conversation_of
+from gateway.model.answers import Thumb
 from gateway.model.content import Content, Media, MediaKind
 from gateway.model.errors import NotAuthentic, NotFound, Unavailable
 from gateway.model.identity import Identity
@@ -39,6 +41,9 @@ CLOSED = 4403
 
 class Monotonic(Protocol):
     def __call__(self) -> float: ...
+
+
+Rated = Callable[[str, str, str, Thumb | None], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,10 @@ class Sockets:
         clock: Clock,
         monotonic: Monotonic,
         limits: Limits,
+        rated: Rated,
     ) -> None:
+        """`rated` is told what a visitor thinks of an answer: tenant, conversation, message, thumb."""
+        self._rated = rated
         self._limits = limits
         self._store = store
         self._inbox = inbox
@@ -190,6 +198,8 @@ class Sockets:
                 await visitor.store.receipts.seen(visitor.conversation, upto, Status.DELIVERED, self._clock())
             case frames.Seen(upto=upto):
                 await visitor.store.receipts.seen(visitor.conversation, upto, Status.READ, self._clock())
+            case frames.Rate(id=identifier, thumb=thumb):
+                await self._rated(visitor.channel.tenant, visitor.conversation, identifier, thumb)
             case frames.Ping():
                 line.put({"t": "pong"})
             case frames.Typing():

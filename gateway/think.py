@@ -1,11 +1,8 @@
 """Thinking: what a turn comes to - manners, lead, brain, in that order. Writes nothing."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-
-from loguru import logger
 
 from channels import kit
 from consent import entries as entries_of
@@ -14,7 +11,9 @@ from consent.entries import Cause
 from consent.folding import fold
 from consent.keywords import Keyword
 from gateway import manners
-from gateway.model.answers import Answer, Brain, Question
+from gateway.answering import Answering, Filled, Replied, shown
+from gateway.company import Company, Hold
+from gateway.model.answers import Asked, Submission
 from gateway.model.consent import MARKETING, SERVICE, Entry, How, applied
 from gateway.model.content import Album, Command, Content, FormReply, Media, Reply, System, Text, plain_text
 from gateway.model.conversation import Conversation, Lead
@@ -23,13 +22,10 @@ from gateway.model.message import Message, stable_id
 from gateway.model.ports import Adapter, Clock
 from gateway.model.tenant import Channel, Tenant
 from gateway.model.texts import told, unsupported
-from gateway.model.work import Work
 from gateway.store import Store
 from leads import flow
 from leads.state import Context, LeadState, Step
-
-THINKS = 15.0
-"""Seconds that the brain has for an answer."""
+from leads.texts import wording
 
 TOLD_EVERY = timedelta(seconds=LIMITS["told"].seconds)
 
@@ -43,25 +39,33 @@ class Thought:
     lead: Lead | None = None
     entries: Sequence[Entry] = ()
     """What the ledger of consent is to say of it; `conversation` says so already."""
+    asked: Asked | None = None
+    submission: Submission | None = None
     confirms: bool = False
     """It says that there will be no more messages, and so leaves whoever owns the conversation."""
 
 
 class Thinker:
     def __init__(
-        self, adapters: Mapping[str, Adapter], brain: Brain, clock: Clock, hints: Work, store: Store
+        self, adapters: Mapping[str, Adapter], answering: Answering, clock: Clock, store: Store
     ) -> None:
         """The store is read only, and only where somebody confirms what they were asked."""
         self._store = store
         self._adapters = adapters
-        self._brain = brain
+        self._answering = answering
         self._clock = clock
-        self._hints = hints
 
     async def think(
-        self, channel: Channel, tenant: Tenant, conversation: Conversation, message: Message, content: Content
+        self,
+        channel: Channel,
+        tenant: Tenant,
+        conversation: Conversation,
+        message: Message,
+        content: Content,
+        hold: Hold | None = None,
     ) -> Thought:
-        """What to answer to `content`, which `message` (the last of its burst) asks. Writes nothing."""
+        """What to answer to `content`, which `message` (the last of its burst) asks. Writes nothing, but for what `hold` writes:
+        that the answer is coming."""
         if _is_old_news(conversation, message):
             return Thought((), conversation)
         conversation = _known(conversation, message)
@@ -74,7 +78,8 @@ class Thinker:
             # A missed "unblocked" must not silence anybody: whoever writes can be written to.
             back = entries_of.returned(replace(cause, how="message"), conversation.consents)
             conversation = replace(conversation, consents=applied(conversation.consents, back))
-        thought = await self._thought(channel, tenant, conversation, message, said, keyword, cause)
+        company = Company(self._adapters[channel.kind], channel, conversation, message, hold)
+        thought = await self._thought(channel, tenant, conversation, message, said, keyword, cause, company)
         if conversation.turn is None:
             thought = await self._asking(conversation, thought)
         return replace(thought, entries=(*back, *thought.entries)) if back else thought
@@ -88,8 +93,9 @@ class Thinker:
         said: Content,
         keyword: Keyword | None,
         cause: Cause,
+        company: Company,
     ) -> Thought:
-        shown = await self._shown(conversation, said)
+        confirmed = await self._shown(conversation, said)
         reaction = manners.react(
             said,
             conversation,
@@ -98,7 +104,8 @@ class Thinker:
             cause,
             tenant.permissions,
             keyword,
-            shown,
+            confirmed,
+            self._answering.away(tenant, conversation.language),
         )
         if reaction is not None:
             return Thought(
@@ -116,18 +123,65 @@ class Thinker:
             return Thought((Text(told("form", conversation.language)),), conversation)
         if not isinstance(said, Text | Reply | FormReply):
             return Thought((Text(unsupported(conversation.language)),), conversation)
+        filled = self._answering.fill(channel, tenant, conversation, message, said)
+        if filled is not None and filled.handled:
+            return self._of_form(tenant, filled)
+        conversation = filled.conversation if filled else conversation
         context = self._context(channel, tenant, conversation, message)
         step = flow.step(LeadState.from_doc(conversation.lead), said, context)
         if step.handled:
             return self._consented(self._led(conversation, channel, step), channel, tenant, step, cause)
-        asked = Question(tenant.id, plain_text(said), tenant.rules, tenant.knowledge, conversation.language)
-        answer = await self._answered(asked)
+        replied = await self._answering.ask(channel, tenant, conversation, message, said, company)
+        thought = self._replied(channel, tenant, message, said, replied, step, context)
+        return replace(thought, asked=replied.asked)
+
+    def _replied(
+        self,
+        channel: Channel,
+        tenant: Tenant,
+        message: Message,
+        said: Content,
+        replied: Replied,
+        step: Step,
+        context: Context,
+    ) -> Thought:
+        """What follows on the brain's answer."""
+        answer, conversation = replied.answer, replied.conversation
         if answer.opt_out:
             return Thought((manners.ask_stop(conversation, tenant.permissions),), conversation)
         if answer.known:
-            after = replace(step, say=(Text(answer.text, answer.sources), *step.say))
-            return self._led(conversation, channel, after)
+            say = (shown(answer, conversation.language),)
+            if answer.form:
+                begun = self._answering.begin(channel, tenant, conversation, answer.form)
+                return Thought((*say, *begun.say), begun.conversation)
+            if answer.hand_over:
+                return self._handed(tenant, conversation, say)
+            # The form that is open asks again, and not the lead's question as well.
+            filled = self._answering.fill(channel, tenant, conversation, message, said)
+            again = filled.say if filled else step.say
+            return self._led(conversation, channel, replace(step, say=(*say, *again)))
+        filled = self._answering.fill(channel, tenant, conversation, message, said, certain=True)
+        if filled is not None and filled.handled:
+            return self._of_form(tenant, filled)
+        if tenant.answers.hand_over == "queue":
+            return self._handed(tenant, conversation, (Text(wording(context.language).unknown),))
+        if tenant.answers.hand_over == "nothing":
+            return Thought((Text(wording(context.language).unknown),), conversation)
         return self._led(conversation, channel, flow.offer(step.state, plain_text(said), context))
+
+    def _of_form(self, tenant: Tenant, filled: Filled) -> Thought:
+        """What a small form came to. Who takes over at its end is told of."""
+        thought = Thought(filled.say, filled.conversation, submission=filled.submission)
+        if filled.conversation.owner == "bot":
+            return thought
+        told_so = self._handed(tenant, filled.conversation, filled.say)
+        return replace(told_so, submission=filled.submission)
+
+    def _handed(self, tenant: Tenant, conversation: Conversation, say: Sequence[Content]) -> Thought:
+        """A person takes over, and the customer is told so."""
+        away = self._answering.away(tenant, conversation.language)
+        line = " ".join(part for part in (told("human", conversation.language), away) if part)
+        return Thought((*say, Text(line)), replace(conversation, owner="queue"))
 
     async def _shown(self, conversation: Conversation, said: Content) -> str:
         """The words that somebody was shown who confirms them now."""
@@ -152,16 +206,6 @@ class Thinker:
                 wording = entry.wording if entry is not None else purpose
                 asked.append(manners.ask_agree(purpose, wording, conversation.language))
         return replace(thought, say=(*thought.say, *asked))
-
-    async def _answered(self, question: Question) -> Answer:
-        """What the brain knows, in bounded time: who thinks too long does not know."""
-        try:
-            with self._hints.elsewhere():
-                async with asyncio.timeout(THINKS):
-                    return await self._brain.answer(question)
-        except TimeoutError:
-            logger.warning("the answer took longer than {:.0f} s", THINKS)
-            return Answer(False)
 
     def _slowed(self, conversation: Conversation) -> Thought:
         """They write faster than they are answered, and are told so once in a while."""

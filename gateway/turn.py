@@ -8,7 +8,7 @@ same call, the claim of the first answer. Run again after any of them, a turn ha
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,9 +16,11 @@ from loguru import logger
 
 from channels.degrade import degrade
 from gateway import bursts, outbox
+from gateway.answering import Answering
 from gateway.bursts import Burst
 from gateway.facts import window_after
-from gateway.model.answers import Brain
+from gateway.holding import Holding
+from gateway.model.answers import Asked, Brain
 from gateway.model.clock import Sequencer
 from gateway.model.content import (
     NEWER,
@@ -72,7 +74,9 @@ class Turns:
         clock: Clock,
         sequencer: Sequencer,
         work: Work,
+        note: Callable[[Asked], None] = lambda _: None,
     ) -> None:
+        """`note` is told what was asked of the brain, once its answer is committed."""
         self._store = store
         self._adapters = adapters
         self._brain = brain
@@ -80,12 +84,22 @@ class Turns:
         self._clock = clock
         self._sequencer = sequencer
         self._hints = work
-        self._thinker = Thinker(adapters, brain, clock, work, store)
+        self._note = note
+        self._thinker = Thinker(adapters, Answering(brain, clock, work), clock, store)
 
     def without(self, *kinds: str) -> "Turns":
         """The same, but leaving conversations on these kinds of channel to other processes."""
         left = {k: a for k, a in self._adapters.items() if k not in kinds}
-        return Turns(self._store, left, self._brain, self._deliver, self._clock, self._sequencer, self._hints)
+        return Turns(
+            self._store,
+            left,
+            self._brain,
+            self._deliver,
+            self._clock,
+            self._sequencer,
+            self._hints,
+            self._note,
+        )
 
     async def handle(self, key: Key) -> None:
         """Do all that a conversation needs now. Safe to call at any time, any number of times."""
@@ -222,7 +236,11 @@ class Turns:
         seen = asyncio.create_task(self._seen(channel, conversation, message))
         try:
             before = conversation.stopped
-            conversation, written = await self._commit(channel, store, conversation, burst, thought)
+            # Nothing may overtake what earlier turns have left to send.
+            hold = self._holding(store, channel, conversation, burst) if unsent == [] else None
+            conversation, written = await self._commit(channel, store, conversation, burst, thought, hold)
+            if hold is not None and hold.waits:
+                unsent = hold.waits
             if conversation.stopped and not before:
                 # Another process may be about to claim what was allowed when it asked.
                 await store.messages.cancel_bot(conversation.id, STOPPED, [m.id for m in written])
@@ -252,6 +270,7 @@ class Turns:
         conversation: Conversation,
         burst: Burst,
         given: Thought | None,
+        hold: Holding | None = None,
     ) -> tuple[Conversation, list[Message]]:
         """Think and write until nobody came in between. Raises Overtaken when another process runs this turn."""
         run, message = secrets.token_hex(8), burst.messages[-1]
@@ -261,7 +280,14 @@ class Turns:
                 thought = replace(given, conversation=conversation)
             else:
                 with self._deliver.elsewhere():
-                    thought = await self._thinker.think(channel, tenant, conversation, message, burst.content)
+                    thought = await self._thinker.think(
+                        channel,
+                        tenant,
+                        conversation,
+                        message,
+                        burst.content,
+                        hold if tenant.answers.holding else None,
+                    )
             after = self._after(channel, conversation, burst, thought)
             written = self._written(channel, conversation, message, thought)
             written = replace(written, messages=await self._deliver.written(channel, after, written.messages))
@@ -270,11 +296,15 @@ class Turns:
             own = await store.messages.put_outgoing(written.messages, run) if written.messages else []
             if thought.lead is not None:
                 await store.conversations.put_lead(thought.lead)
+            if thought.submission is not None:
+                await store.submissions.put(thought.submission)
             last = written.messages[-1] if written.messages else message
             saved = await store.conversations.save(
                 replace(after, pending=written.pending, preview=plain_text(last.content)[:PREVIEW])
             )
             if saved is not None:
+                if thought.asked is not None:
+                    self._note(thought.asked)
                 return saved, written.messages
             conversation = await store.conversations.get(conversation.id) or conversation
             # Only what this run alone wrote: the rest may have been committed by another.
@@ -283,25 +313,45 @@ class Turns:
                 raise Overtaken
         raise RuntimeError("the conversation keeps changing")
 
+    def _holding(
+        self, store: TenantStore, channel: Channel, conversation: Conversation, burst: Burst
+    ) -> Holding:
+        # It leaves before the turn is committed: that they have written opens the window all the same.
+        heard = replace(conversation, window_until=self._window(channel, conversation, burst))
+        return Holding(
+            self._deliver,
+            store,
+            channel,
+            heard,
+            burst.messages[-1],
+            self._sequencer,
+            self._clock,
+            secrets.token_hex(8),
+        )
+
     def _after(
         self, channel: Channel, conversation: Conversation, burst: Burst, thought: Thought
     ) -> Conversation:
         """The conversation as the turn leaves it, but for what it says."""
         message = burst.messages[-1]
+        return replace(
+            thought.conversation,
+            turn=message.id,
+            merged=burst.ids[:-1],
+            last_in=_heard(message, conversation),
+            window_until=self._window(channel, conversation, burst),
+            last_at=self._clock(),
+        )
+
+    def _window(self, channel: Channel, conversation: Conversation, burst: Burst) -> datetime | None:
+        """Until when free text may be sent, after what was said now."""
         hours = self._adapters[channel.kind].capabilities.service_window_hours
         until = conversation.window_until
         for said in burst.messages:
             if not isinstance(said.content, System):
                 heard = replace(conversation, window_until=until)
                 until = window_after(heard, channel, said, said.at, hours)
-        return replace(
-            thought.conversation,
-            turn=message.id,
-            merged=burst.ids[:-1],
-            last_in=_heard(message, conversation),
-            window_until=until,
-            last_at=self._clock(),
-        )
+        return until
 
     async def _any_handled(self, store: TenantStore, burst: Burst) -> bool:
         standing = [await store.messages.get(i) for i in burst.ids]

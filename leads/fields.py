@@ -137,10 +137,16 @@ def check(field: Wanted, answer: str, context: Context) -> tuple[str, str | None
         case "phone":
             return _checked_phone(answer, words, context)
         case "email":
-            found = _EMAIL.search(answer[:1000])
-            passes = found and len(found[0]) <= 254 and ".." not in found[0]
-            return (found[0].strip("."), None) if found and passes else (answer, words.bad_email)
+            found = find_email(answer)
+            return (found, None) if found else (answer, words.bad_email)
     return answer, words.too_long if len(answer) > MAX_EXTRA else None
+
+
+def find_email(text: str) -> str | None:
+    """The e-mail address in a text, if there is one that can be."""
+    found = _EMAIL.search(text[:1000])
+    passes = found and len(found[0]) <= 254 and ".." not in found[0]
+    return found[0].strip(".") if found and passes else None
 
 
 def _checked_phone(answer: str, words: Wording, context: Context) -> tuple[str, str | None]:

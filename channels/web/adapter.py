@@ -6,6 +6,7 @@ from channels.web import frames
 from channels.web.hub import Hub
 from channels.web.tokens import Tokens
 from gateway.model.capabilities import Capabilities, MediaRule
+from gateway.model.conversation import Conversation
 from gateway.model.lanes import Rates
 from gateway.model.message import Message
 from gateway.model.ports import FileLink, Outgoing, Sent, Setting
@@ -26,6 +27,7 @@ CAPABILITIES = Capabilities(
     sources=True,
     idempotent=True,
     typing=True,
+    drafts=True,
 )
 
 LANGUAGES = ("en", "es", "pt", "ar")
@@ -64,6 +66,11 @@ class WebAdapter:
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         if typing:
             self.hub.publish(message.conversation, {"t": "typing", "on": True})
+
+    async def show_draft(
+        self, channel: Channel, conversation: Conversation, turn: Message, text: str
+    ) -> None:
+        self.hub.publish(conversation.id, {"t": "typing", "on": True, "text": text})
 
 
 def language_for(fixed: str | None, wanted: str | None, default: str) -> str:

@@ -79,11 +79,17 @@ class Typing(_Strict):
     t: Literal["typing"]
 
 
+class Rate(_Strict):
+    t: Literal["rate"]
+    id: str = Field(min_length=3, max_length=64)
+    thumb: Literal["up", "down"] | None
+
+
 class Ping(_Strict):
     t: Literal["ping"]
 
 
-ClientFrame = Resume | Send | More | Delivered | Seen | Typing | Ping
+ClientFrame = Resume | Send | More | Delivered | Seen | Typing | Rate | Ping
 _client: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="t")])
 
 

@@ -273,3 +273,18 @@ class Gap:
     state: Literal["open", "answered", "dismissed"] = "open"
     document: str | None = None
     """The document with the answer that was given to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody filled in: a form's values in the order of its fields, as `Ask.kind` checks them (a phone is E.164, a date
+    ISO 8601); "" for one that was skipped."""
+
+    id: str
+    tenant: str
+    form: str
+    at: datetime
+    channel: str
+    contact: str
+    conversation: str
+    values: tuple[tuple[str, str], ...]

@@ -41,6 +41,8 @@ class Capabilities:
     """Free text is allowed for so long after the customer's last message."""
     typing: bool = False
     """Can show the customer that an answer is being written (Slack: in a thread only)."""
+    drafts: bool = False
+    """Can show an answer while it is being written (`gateway.model.ports.ShowsDrafts`)."""
     idempotent: bool = False
     """Sending the same message again has no second effect."""
     rates: Rates = field(default_factory=Rates)

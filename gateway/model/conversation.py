@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from gateway.model.answers import Said
 from gateway.model.consent import SERVICE, Consents
 from gateway.model.identity import Identity
 
@@ -76,6 +77,10 @@ class Conversation:
     merged_into: str | None = None
     """The same person's other conversation, which goes on in its place."""
     lead: Mapping[str, Any] = field(default_factory=dict)
+    form: Mapping[str, Any] = field(default_factory=dict)
+    """Where a small form stands (see `leads.forms.FormState`)."""
+    recent: tuple[Said, ...] = ()
+    """What was last asked of the bot and answered, so that a question that leans on it is understood."""
 
     @property
     def stopped(self) -> bool:

@@ -122,9 +122,15 @@ class KnowledgeStore(Protocol):
     async def documents(self, tenant: str, draft: bool = False) -> list[Document]:
         """All documents, by title."""
 
+    async def get(self, tenant: str, document: str, draft: bool = False) -> Document | None:
+        """One document."""
+
     async def put(self, tenant: str, document: Document, chunks: Sequence[Chunk]) -> None:
         """Write a document with its passages in place of an earlier one with the same id, and raise the
         tenant's knowledge version, unless it is a draft."""
+
+    async def put_all(self, tenant: str, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> None:
+        """`put` for several, all of them drafts or none, with one raise of the version."""
 
     async def remove(self, tenant: str, document: str, draft: bool = False) -> bool:
         """Remove a document and its passages; whether it was there."""

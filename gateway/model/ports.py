@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from gateway.model.capabilities import Capabilities
 from gateway.model.content import Content
+from gateway.model.conversation import Conversation
 from gateway.model.identity import Identity
 from gateway.model.lanes import Rates
 from gateway.model.message import Message, Receipt
@@ -228,6 +229,18 @@ class Adapter(Protocol):
     async def mark_read(self, channel: Channel, message: Message, address: str, typing: bool) -> None:
         """Show the customer that their message was seen (and that an answer is coming), and acknowledge a pressed button
         where the provider wants that. Best effort: SendError at the worst."""
+
+
+@runtime_checkable
+class ShowsDrafts(Protocol):
+    """A channel that can show an answer while it is being written. What it shows is kept nowhere; the message that is sent in
+    the end takes its place."""
+
+    async def show_draft(
+        self, channel: Channel, conversation: Conversation, turn: Message, text: str
+    ) -> None:
+        """Show the answer to `turn` as far as it is written, in place of what was shown of it before; "" takes that back. Best
+        effort, and as often as the channel likes: SendError at the worst."""
 
 
 class WebhookAdapter(Adapter, Protocol):

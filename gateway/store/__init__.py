@@ -9,6 +9,7 @@ from gateway.model.ports import Clock
 from gateway.store.access import Access
 from gateway.store.accounts import Accounts
 from gateway.store.amended import Amendments
+from gateway.store.asked import AskedStore
 from gateway.store.bulk import Bulk
 from gateway.store.campaigns import ActiveCampaigns, Campaigns, Known
 from gateway.store.conversations import Conversations
@@ -18,6 +19,7 @@ from gateway.store.decisions import Decisions
 from gateway.store.directory import Directory
 from gateway.store.events import Events
 from gateway.store.files import AllFiles, Files
+from gateway.store.gaps import GapStore
 from gateway.store.group import GroupedInserts
 from gateway.store.journal import Journal, lines_of
 from gateway.store.knowledge import Knowledge
@@ -29,6 +31,9 @@ from gateway.store.open_work import OpenWork
 from gateway.store.people import People
 from gateway.store.receipts import Receipts
 from gateway.store.signals import SignalStore
+from gateway.store.sources import Sources
+from gateway.store.spend import SpentStore
+from gateway.store.submissions import Submissions
 from gateway.store.templates import Templates
 from gateway.store.vault import Vault
 
@@ -53,6 +58,9 @@ class TenantStore:
     campaigns: Campaigns
     bulk: Bulk
     known: Known
+    asked: AskedStore
+    gaps: GapStore
+    submissions: Submissions
 
 
 class Store:
@@ -71,10 +79,12 @@ class Store:
         self.active_campaigns = ActiveCampaigns(db)
         self.lanes = Lanes(db)
         self.files = AllFiles(db, clock)
+        self.sources = Sources(db, clock)
+        self.spending = SpentStore(db)
 
     @cached_property
     def knowledge(self) -> Knowledge:
-        return Knowledge(self._db, self.directory)
+        return Knowledge(self._db, self.directory, self._clock)
 
     def of(self, tenant: str) -> TenantStore:
         return TenantStore(
@@ -94,6 +104,9 @@ class Store:
             Campaigns(self._db, tenant),
             Bulk(self._db, tenant),
             Known(self._db, tenant),
+            AskedStore(self._db, tenant),
+            GapStore(self._db, tenant),
+            Submissions(self._db, tenant),
         )
 
     async def _kept(self, tenant: str, entries: Sequence[Entry]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.model import content
+from gateway.model.answers import Said
 from gateway.model.consent import SERVICE
 from gateway.model.conversation import Contact, Conversation, Lead, Pending
 from gateway.model.identity import Identity
@@ -141,6 +142,8 @@ def conversation_to_doc(c: Conversation) -> Doc:
             "slowed": c.slowed,
             "merged_into": c.merged_into,
             "lead": dict(c.lead) or None,
+            "form": dict(c.form) or None,
+            "recent": [[s.who, s.text] for s in c.recent] or None,
         }
     )
 
@@ -178,6 +181,8 @@ def conversation_from_doc(d: Doc) -> Conversation:
         slowed=aware(d.get("slowed")),
         merged_into=d.get("merged_into"),
         lead=d.get("lead", {}),
+        form=d.get("form", {}),
+        recent=tuple(Said(who, text) for who, text in d.get("recent", ())),
     )
 
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 OPTIONAL = (
     "pending",
     "lead",
+    "form",
+    "recent",
     "name",
     "language",
     "chosen",

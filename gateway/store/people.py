@@ -250,7 +250,7 @@ def _carried(main: Doc, other: Doc) -> Doc:
         service = consents.get(SERVICE)
         change["consents"] = consents_to_doc(consents)
         change["stopped"] = service is not None and service.state == "withdrawn"
-    for name in ("chosen", "lead", "name", "timezone"):
+    for name in ("chosen", "lead", "form", "recent", "name", "timezone"):
         if other.get(name) and not main.get(name):
             change[name] = other[name]
     for name in ("last_in", "window_until"):

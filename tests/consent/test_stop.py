@@ -203,7 +203,7 @@ async def test_what_looks_like_an_opt_out_is_asked_about_and_only_the_press_coun
 
 
 async def test_the_brain_may_propose_it_too(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def answer(question: object) -> Answer:
+    async def answer(question: object, listener: object = None) -> Answer:
         return Answer(False, opt_out=True)
 
     monkeypatch.setattr(running.brain, "answer", answer)

@@ -112,7 +112,7 @@ async def test_while_the_model_hangs_webhooks_are_taken_and_other_conversations_
 
 
 async def test_who_thinks_too_long_does_not_know(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.think.THINKS", 0.05)
+    monkeypatch.setattr("gateway.answering.THINKS", 0.05)
     await gate.ask("hang", 34_600_000_000)
     async with asyncio.timeout(15):
         while not gate.said():

@@ -38,6 +38,7 @@ class Widget {
       say: (text) => this.#say({ type: "text", text }),
       attach: (files) => this.#attach(files),
       typing: () => this.#tellTyping(),
+      rate: (id, thumb) => this.#connection.send({ t: "rate", id, thumb }, ROOM.receipt),
       toggle: () => this.#toggle(),
       close: () => this.#close(),
       sound: () => this.#switchSound(),
@@ -159,7 +160,7 @@ class Widget {
     if (frame.t === "messages") this.#receive(frame);
     else if (frame.t === "message") this.#arrived(this.#chat.take([frame.message]));
     else if (frame.t === "ack") this.#arrived(this.#chat.stored(frame.id, frame.message));
-    else if (frame.t === "typing") this.#showTyping(frame.on === true);
+    else if (frame.t === "typing") this.#showTyping(frame.on === true, frame.text);
     else if (frame.t === "error") this.#wrong(frame);
   }
 
@@ -209,8 +210,8 @@ class Widget {
     else console.warn(`Parley: ${code}: ${text}`);
   }
 
-  #showTyping(on) {
-    this.#view.log.showTyping(on);
+  #showTyping(on, text) {
+    this.#view.log.showTyping(on, text);
     clearTimeout(this.#typing);
     if (on) this.#typing = setTimeout(() => this.#view.log.showTyping(false), TYPING_LIFE);
   }

@@ -85,7 +85,28 @@ export class Bubble {
     }
     this.node = el("div", { class: `msg ${system ? "system" : WHO[from] || "bot"}${entry.greeting ? " greeting" : ""}` }, system ? null : who, body);
     if (content.choices?.length) this.#addChoices(entry);
+    if (from === "bot" && content.sources?.length) this.#addThumbs(entry.id);
     if (!system) this.node.append(this.#failed, el("p", { class: "meta" }, this.#time, from === "visitor" && this.#tick));
+  }
+
+  // What the visitor thinks of an answer from documents; pressed again it is taken back.
+  #addThumbs(id) {
+    const thumbs = ["up", "down"].map((thumb) =>
+      el("button", {
+        type: "button",
+        class: "thumb",
+        "aria-pressed": "false",
+        "aria-label": this.#words.say(thumb),
+        title: this.#words.say(thumb),
+        text: thumb === "up" ? "👍" : "👎",
+        onclick: ({ currentTarget: pressed }) => {
+          const on = pressed.ariaPressed !== "true";
+          if (!this.#act.rate(id, on ? thumb : null)) return;
+          for (const button of thumbs) button.ariaPressed = String(on && button === pressed);
+        },
+      }),
+    );
+    this.node.append(el("div", { class: "thumbs" }, ...thumbs));
   }
 
   #addChoices(entry) {

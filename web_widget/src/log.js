@@ -94,12 +94,13 @@ export class Log {
     this.node.focus({ preventScroll: true });
   }
 
-  showTyping(on) {
-    if (this.typing.hidden === !on) return;
+  // `text`: the answer as far as it is written. Screen readers hear the whole of it once it is a message.
+  showTyping(on, text) {
+    if (!on && this.typing.hidden) return;
     const near = this.#near();
     this.typing.hidden = !on;
     const dots = on ? [el("i"), el("i"), el("i"), hiddenText(this.#words.say("typing"))] : [];
-    this.typing.replaceChildren(...dots);
+    this.typing.replaceChildren(...(text ? [el("p", { class: "text", dir: "auto", "aria-hidden": "true", text })] : dots));
     if (near) this.bottom();
   }
 

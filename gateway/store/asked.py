@@ -1,0 +1,72 @@
+"""What customers asked and what became of it: to learn from, for 90 days."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from gateway.model.answers import Asked, Thumb
+from gateway.store.database import Database, guarded
+from gateway.store.docs import Doc, aware
+from gateway.store.group import insert_new
+from gateway.store.rows import by_provider_id
+
+KEPT: Final = timedelta(days=90)
+
+
+class AskedStore:
+    """One tenant's."""
+
+    def __init__(self, db: Database, tenant: str) -> None:
+        self._asked = db["asked"]
+        self._messages = db["messages"]
+        self._tenant = tenant
+        self._form: TypeAdapter[Asked] = TypeAdapter(Asked)
+
+    async def put(self, asked: Sequence[Asked]) -> None:
+        """Keep what was asked; what is there already stays as it is. Raises Unavailable."""
+        docs = []
+        for one in asked:
+            if one.tenant != self._tenant:
+                raise ValueError("a question of another tenant")
+            doc: Doc = self._form.dump_python(one)
+            docs.append({"_id": doc.pop("id"), "v": 1, **doc, "expires": one.at + KEPT})
+        async with guarded():
+            await insert_new(self._asked, docs)
+
+    async def get(self, asked: str) -> Asked | None:
+        """By the id of the message that asked."""
+        async with guarded():
+            doc = await self._asked.find_one({"_id": asked, "tenant": self._tenant})
+        return self._read(doc) if doc else None
+
+    async def latest(self, since: datetime, limit: int) -> list[Asked]:
+        """What was asked since then, the latest first."""
+        which = {"tenant": self._tenant, "at": {"$gte": since}}
+        async with guarded():
+            docs = await self._asked.find(which).sort("at", -1).limit(limit).to_list()
+        return [self._read(d) for d in docs]
+
+    async def of_message(self, message: str) -> str | None:
+        """The id of the question that one of our messages answers."""
+        async with guarded():
+            doc = await self._messages.find_one({"_id": message, "tenant": self._tenant}, {"turn": 1})
+        return str(doc["turn"]) if doc and doc.get("turn") else None
+
+    async def of_provider(self, channel: str, provider_id: str) -> str | None:
+        """The same for the message that the provider calls so."""
+        found = await by_provider_id(self._messages, self._tenant, channel, provider_id)
+        return await self.of_message(found) if found else None
+
+    async def rate(self, asked: str, thumb: Thumb | None, agent: bool = False) -> bool:
+        """What a customer, or an agent, thinks of the answer; None takes it back. Whether there is such an answer."""
+        field = "agent_thumb" if agent else "thumb"
+        async with guarded():
+            result = await self._asked.update_one(
+                {"_id": asked, "tenant": self._tenant}, {"$set": {field: thumb}}
+            )
+        return result.matched_count == 1
+
+    def _read(self, doc: Doc) -> Asked:
+        return self._form.validate_python({**doc, "id": doc["_id"], "at": aware(doc["at"])})
