@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from brain.local import LocalBrain
+from brain.answerer import Answerer
 from brain.port import Scored
 from gateway.model.answers import Answer, Question
 
@@ -16,7 +16,7 @@ class Asked:
     threshold: float = 0.0
 
 
-async def ask(brain: LocalBrain, question: Question, top: int = 5) -> Asked:
+async def ask(brain: Answerer, question: Question, top: int = 5) -> Asked:
     """The answer that a customer would get, and the `top` passages with all of their scores."""
     if early := brain.without_search(question):
         return Asked(early)

@@ -8,6 +8,9 @@ from brain.index import Index
 
 BUDGET = 256 * 1024 * 1024
 
+BUILDS = 2
+"""How many are built at a time: each holds its tenant's documents in memory while it is."""
+
 Build = Callable[[], Awaitable[Index]]
 
 
@@ -17,12 +20,14 @@ class IndexCache:
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._kept: OrderedDict[str, tuple[int, Index, int]] = OrderedDict()
+        self._size = 0
         self._building: dict[tuple[str, int], asyncio.Task[Index]] = {}
+        self._builds = asyncio.Semaphore(BUILDS)
 
     @property
     def size(self) -> int:
         """Bytes kept."""
-        return sum(size for _, _, size in self._kept.values())
+        return self._size
 
     @property
     def tenants(self) -> tuple[str, ...]:
@@ -44,12 +49,18 @@ class IndexCache:
 
     async def _make(self, tenant: str, version: int, build: Build) -> Index:
         try:
-            index = await build()
+            async with self._builds:
+                index = await build()
         finally:
             self._building.pop((tenant, version), None)
         # Whichever was built last, not the higher version: a restored backup starts again from a lower one.
+        self._drop(tenant)
         self._kept[tenant] = (version, index, index.size)
-        self._kept.move_to_end(tenant)
-        while len(self._kept) > 1 and self.size > self._budget:
-            self._kept.popitem(last=False)
+        self._size += self._kept[tenant][2]
+        while len(self._kept) > 1 and self._size > self._budget:
+            self._drop(next(iter(self._kept)))
         return index
+
+    def _drop(self, tenant: str) -> None:
+        if (kept := self._kept.pop(tenant, None)) is not None:
+            self._size -= kept[2]

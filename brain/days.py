@@ -3,13 +3,13 @@
 import re
 
 _NAMES = (
-    "monday mondays lunes segunda-feira الاثنين",
-    "tuesday tuesdays martes terca-feira الثلاثاء",
-    "wednesday wednesdays miercoles quarta-feira الاربعاء",
-    "thursday thursdays jueves quinta-feira الخميس",
-    "friday fridays viernes sexta-feira الجمعه",
-    "saturday saturdays sabado sabados السبت",
-    "sunday sundays domingo domingos الاحد",
+    "monday mondays lunes segunda-feira الاثنين montag montags lundi lundis lunedi",
+    "tuesday tuesdays martes terca-feira الثلاثاء dienstag dienstags mardi mardis martedi",
+    "wednesday wednesdays miercoles quarta-feira الاربعاء mittwoch mittwochs mercredi mercredis mercoledi",
+    "thursday thursdays jueves quinta-feira الخميس donnerstag donnerstags jeudi jeudis giovedi",
+    "friday fridays viernes sexta-feira الجمعه freitag freitags vendredi vendredis venerdi",
+    "saturday saturdays sabado sabados السبت samstag samstags sonnabend samedi samedis sabati",
+    "sunday sundays domingo domingos الاحد sonntag sonntags dimanche dimanches domenica",
 )
 # These are days only inside a span: alone, `sat` is a verb and `segunda` a second one.
 _SHORT = ("mon segunda", "tue tues terca", "wed quarta", "thu thurs quinta", "fri sexta", "sat", "sun")
@@ -21,10 +21,10 @@ def _either(names: dict[str, int]) -> str:
     return "|".join(sorted(names, key=len, reverse=True))
 
 
-_TO = "to|through|thru|until|till|a|al|ao|ate|-|–|الي"
+_TO = "to|through|thru|until|till|a|al|ao|ate|bis|au|-|–|الي"
 _SPAN = re.compile(rf"\b({_either(_ANY)})\.?\s?(?:{_TO})\s?({_either(_ANY)})\b")
 _ONE = re.compile(rf"\b(?:{_either(_LONG)})\b")
-_WEEKEND = re.compile(r"\bweekends?\b|\bfi(?:n|m|nes|ns) de semana\b")
+_WEEKEND = re.compile(r"\bweekends?\b|\bwochenenden?\b|\bfine settimana\b|\bfi(?:n|m|nes|ns) de semana\b")
 
 
 def day_terms(folded: str) -> set[str]:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
-from brain.embed import Embedder, WordLlamaEmbedder
-from brain.index import ENGLISH, OTHER, Index, Weights, build
+from brain.answerer import Answerer, local_answerer
+from brain.embed import Embedder, LocalEmbedder
+from brain.index import ENGLISH, OTHER, Asked, Index, Weights, build
 from brain.ingest import add_path, document_id
-from brain.local import LocalBrain, local_brain
 from brain.memory import MemoryKnowledge
 from brain.port import Scored
-from brain.support import Features, find
-from brain.words import is_english, question_terms
-from gateway.model.answers import Answer, Question
+from brain.rewrite import rewrite
+from brain.support import Features, find, hear
+from gateway.model.answers import Answer, Question, Said
 
 WAYS = {"words": Weights(1, 0), "meaning": Weights(0, 1), "fused": None}
 """Retrieval alone, by BM25, by vectors, and by both as the brain weighs them."""
@@ -38,6 +38,9 @@ class Case:
     question: str
     document: str | None = None
     expect: tuple[str, ...] = ()
+    language: str = "en"
+    earlier: tuple[str, ...] = ()
+    """What the customer asked before, the latest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ class Summary:
 def load(path: Path) -> list[Case]:
     """The cases of a file of JSON lines."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    return [Case(**{**row, "expect": tuple(row.get("expect", ()))}) for row in rows]
+    return [
+        Case(**{**row, "expect": tuple(row.get("expect", ())), "earlier": tuple(row.get("earlier", ()))})
+        for row in rows
+    ]
 
 
 async def measure(cases: Sequence[Case], corpora: Mapping[str, Path], embedder: Embedder) -> list[Outcome]:
@@ -77,9 +83,11 @@ async def measure(cases: Sequence[Case], corpora: Mapping[str, Path], embedder: 
     store = MemoryKnowledge()
     for name, folder in corpora.items():
         await add_path(store, embedder, name, folder, datetime.now(UTC), base=folder)
-    brain = local_brain(store, embedder)
+    brain = local_answerer(store, embedder)
     indexes = {
-        name: build(await store.chunks(name), await store.documents(name), embedder.dimensions)
+        name: build(
+            await store.chunks(name), await store.documents(name), (), embedder.model, embedder.dimensions
+        )
         for name in corpora
     }
     return [await _outcome(case, indexes[case.corpus], brain, embedder) for case in cases]
@@ -116,16 +124,15 @@ def table(name: str, summary: Summary) -> str:
     return "\n".join(lines)
 
 
-async def _outcome(case: Case, index: Index, brain: LocalBrain, embedder: Embedder) -> Outcome:
-    vector = (await embedder.embed([case.question]))[0]
-    asked = question_terms(case.question)
-    usual = ENGLISH if is_english(case.question) else OTHER
-    ranks = {
-        way: _rank(case, index.search(asked, vector, weights or usual, _TOP)) for way, weights in WAYS.items()
-    }
-    found = await find(index, embedder, case.question, _TOP)
+async def _outcome(case: Case, index: Index, brain: Answerer, embedder: Embedder) -> Outcome:
+    earlier = tuple(Said("customer", text) for text in case.earlier)
+    heard = await hear(embedder, rewrite(case.question, earlier))
+    asked = Asked(heard.terms, heard.vector)
+    usual = ENGLISH if heard.english else OTHER
+    ranks = {way: _rank(case, index.search(asked, weights or usual, _TOP)) for way, weights in WAYS.items()}
+    found = await find(index, embedder, heard, _TOP)
     ranks["ranked"] = _rank(case, found.passages)
-    answer = await brain.answer(Question(case.corpus, case.question))
+    answer = await brain.answer(Question(case.corpus, case.question, earlier=earlier))
     right = answer.known and bool(case.document) and _holds(case, answer.text)
     return Outcome(case, ranks, answer, right, found.features[0] if found.features else None)
 
@@ -153,7 +160,7 @@ def _mean(values: Iterable[float]) -> float:
 def main(arguments: Sequence[str]) -> None:
     cases = load(Path(arguments[0]))
     corpora = {name: Path(folder) for name, _, folder in (part.partition("=") for part in arguments[1:])}
-    outcomes = asyncio.run(measure(cases, corpora, WordLlamaEmbedder()))
+    outcomes = asyncio.run(measure(cases, corpora, LocalEmbedder()))
     for split in dict.fromkeys(case.split for case in cases):
         print(table(split, summarise(outcome for outcome in outcomes if outcome.case.split == split)))
     for outcome in outcomes:

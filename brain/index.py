@@ -2,31 +2,45 @@
 
 Words: BM25, with the words of the heading and of the question counted HEADING times. The score is divided by
 the highest one that the question's words could reach, so that it lies between 0 and 1 and compares between
-questions. Meaning: cosine of the question's vector and the passage's.
+questions. Meaning: cosine of the question's vector and the passage's. Which passages take part at all is decided before
+anything is ranked (`Scope`).
 
-Measured, hit@1 / hit@3 on the English questions of the split `held` (weights, K1, B and HEADING were chosen
-on `tune`): words alone 0.84 / 0.90, meaning alone 0.73 / 0.88, fused 0.89 / 0.94. The weights matter little
-as long as words have 0.4 to 0.8.
+Made to be small: about 0.9 KB for a passage of 700 characters. Texts are kept compressed, BLOCK together; vectors as int8 with
+a scale a row; of a term only its hash; a posting in 3 bytes (5 from 65,536 passages on). The weights and what they measure:
+docs/evaluation.md.
 """
 
+import json
+import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brain.port import IndexedPassage, Scored
 from brain.words import terms
-from gateway.model.knowledge import Chunk, Document
+from gateway.model.knowledge import MAIN, Chunk, Collection, Document
 
 K1 = 1.2
 B = 0.3
 HEADING = 2
 """How many times a word of the heading or of the question counts."""
 
+BLOCK = 16
+"""Passages that are compressed together: more is smaller, and slower to read one of."""
+
+SAME_LANGUAGE = 0.05
+"""What a passage in the question's own language is ahead by, of two that are as good."""
+
 _TITLE = 1
-_MAX_COUNT = 255
+_STEP = (K1 + 1) / 255
+_ROWS = 4096
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,89 +51,219 @@ class Weights:
     cosine: float
 
 
-ENGLISH = Weights(bm25=0.7, cosine=0.3)
-OTHER = Weights(bm25=1.0, cosine=0.0)
-"""The offline vectors know English only; elsewhere words alone rank better than with their noise."""
+ENGLISH = Weights(bm25=0.6, cosine=0.4)
+OTHER = Weights(bm25=0.6, cosine=0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to look: in the collections for this channel (None: in all), in this language rather than in others."""
+
+    channel: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as the index takes it: distinct terms, the local vector (dimensions,) and, where the passages have them, the
+    provider's."""
+
+    terms: Sequence[str]
+    vector: Floats
+    remote: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Vectors as int8, each row with the factor that makes it one of length 1; shape (passages, dimensions)."""
+
+    values: npt.NDArray[np.int8]
+    scales: Floats
+
+    def cosines(self, vector: Floats) -> Floats:
+        """With a normalised vector; 0 for rows without one. Blocks: about 0.3 µs a row."""
+        out = np.zeros(len(self.scales), dtype=np.float32)
+        if self.values.shape[1] == len(vector):
+            # int8 has no fast product: some rows at a time are widened, which costs no lasting memory.
+            for start in range(0, len(out), _ROWS):
+                out[start : start + _ROWS] = self.values[start : start + _ROWS].astype(np.float32) @ vector
+            out *= self.scales
+        return out
+
+    @property
+    def size(self) -> int:
+        return self.values.nbytes + self.scales.nbytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index:
-    """Immutable; made by `build`. The postings of term t are `rows[starts[t]:starts[t + 1]]`, and `impacts`
-    holds each one's whole BM25 contribution, so that a search only adds up."""
+    """Immutable; made by `build`. The postings of the term with `hashes[t]` are `rows[starts[t]:starts[t + 1]]`; `often` is each
+    one's BM25 without the term's weight, in 255ths of the highest. `remote_model` is empty unless every passage has that
+    model's vector."""
 
-    passages: tuple[IndexedPassage, ...]
-    vocabulary: dict[str, int]
+    passages: int
+    blocks: tuple[bytes, ...]
+    documents: tuple[Document, ...]
+    document: npt.NDArray[Any]
+    collections: tuple[Collection, ...]
+    collection: npt.NDArray[Any]
+    languages: tuple[str, ...]
+    language: npt.NDArray[np.uint8]
+    hashes: npt.NDArray[np.int64]
     starts: npt.NDArray[np.uint32]
-    rows: npt.NDArray[np.uint32]
-    impacts: npt.NDArray[np.float16]
-    idf: npt.NDArray[np.float32]
-    vectors: npt.NDArray[np.float16]
+    rows: npt.NDArray[Any]
+    often: npt.NDArray[np.uint8]
+    vectors: Rows
+    remote: Rows | None = None
+    remote_model: str = ""
 
     @property
     def unseen(self) -> float:
         """The weight of a word that no passage holds."""
-        return _idf(len(self.passages), 0)
+        return _idf(self.passages, 0)
 
     def weight(self, term: str) -> float:
         """Inverse document frequency of a term: how much it tells."""
-        place = self.vocabulary.get(term)
-        return self.unseen if place is None else float(self.idf[place])
+        start, end = self._postings(term)
+        return _idf(self.passages, end - start)
 
-    def words(self, asked: Sequence[str]) -> npt.NDArray[np.float32]:
+    def words(self, asked: Sequence[str]) -> Floats:
         """BM25 of each passage for distinct terms, 0 to 1; shape (passages,)."""
-        scores = np.zeros(len(self.passages), dtype=np.float32)
+        scores = np.zeros(self.passages, dtype=np.float32)
         highest = sum(self.weight(term) for term in asked) * (K1 + 1)
         for term in asked:
-            place = self.vocabulary.get(term)
-            if place is not None:
-                part = slice(int(self.starts[place]), int(self.starts[place + 1]))
-                scores[self.rows[part]] += self.impacts[part]
-        return scores / highest if highest else scores
+            start, end = self._postings(term)
+            if end > start:
+                weight = np.float32(_STEP * _idf(self.passages, end - start))
+                scores[self.rows[start:end]] += self.often[start:end] * weight
+        return scores / np.float32(highest) if highest else scores
 
-    def meaning(self, vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def meaning(self, vector: Floats) -> Floats:
         """Cosine of each passage with a normalised vector of shape (dimensions,); shape (passages,)."""
-        out = np.zeros(len(self.passages), dtype=np.float32)
-        if self.vectors.shape[1] == len(vector):
-            # float16 has no fast product: a block at a time is widened, which costs no lasting memory.
-            for start in range(0, len(out), 4096):
-                block = self.vectors[start : start + 4096].astype(np.float32)
-                out[start : start + 4096] = block @ vector
-        return out
+        return self.vectors.cosines(vector)
 
-    def search(
-        self, asked: Sequence[str], vector: npt.NDArray[np.float32], weights: Weights, top: int
-    ) -> list[Scored]:
-        """The best passages by the fused score, at most `top`; none that shares neither word nor meaning."""
-        words, meaning = self.words(asked), self.meaning(vector)
-        fused = weights.bm25 * words + weights.cosine * np.maximum(meaning, 0)
-        best = np.argsort(-fused, kind="stable")[:top]
+    def search(self, asked: Asked, weights: Weights, top: int, scope: Scope | None = None) -> list[Scored]:
+        """The best passages by the fused score, at most `top`; none that shares neither word nor meaning, none out of scope."""
+        words, local = self.words(asked.terms), self.meaning(asked.vector)
+        remote = self.remote.cosines(asked.remote) if self.remote and asked.remote is not None else None
+        meant = np.maximum(local if remote is None else remote, np.float32(0))
+        fused = (weights.bm25 * words + weights.cosine * meant).astype(np.float32)
+        rank = fused
+        if scope is not None:
+            rank = self._preferred(fused, scope)
+        best = _largest(rank, top)
+        found = self.read(best)
         return [
-            Scored(self.passages[i], float(words[i]), float(meaning[i]), float(fused[i]))
-            for i in best
-            if fused[i] > 0
+            Scored(passage, float(words[i]), float(local[i]), float(fused[i]))
+            for i, passage in zip(best, found, strict=True)
+            if rank[i] > 0
         ]
+
+    def read(self, places: Iterable[int]) -> list[IndexedPassage]:
+        """The passages at these places."""
+        opened: dict[int, list[Any]] = {}
+        out = []
+        for place in places:
+            number, inside = divmod(int(place), BLOCK)
+            if number not in opened:
+                opened[number] = json.loads(zlib.decompress(self.blocks[number]))
+            text, headings, page, question = opened[number][inside]
+            document = self.documents[int(self.document[place])]
+            language = self.languages[int(self.language[place])] or None
+            out.append(
+                IndexedPassage(
+                    text,
+                    document.id,
+                    document.title,
+                    tuple(headings),
+                    document.url,
+                    page,
+                    question,
+                    document.collection,
+                    language,
+                )
+            )
+        return out
 
     @property
     def size(self) -> int:
-        """Bytes in memory, estimated: arrays exactly, texts and terms with Python's overhead."""
-        arrays = (self.starts, self.rows, self.impacts, self.idf, self.vectors)
-        text = sum(_text_size(passage) for passage in self.passages)
-        return sum(array.nbytes for array in arrays) + text + 120 * len(self.vocabulary)
+        """Bytes in memory: arrays and texts exactly, documents about."""
+        arrays = (
+            self.document,
+            self.collection,
+            self.language,
+            self.hashes,
+            self.starts,
+            self.rows,
+            self.often,
+        )
+        told = sum(a.nbytes for a in arrays) + self.vectors.size + (self.remote.size if self.remote else 0)
+        texts = sum(len(block) + 41 for block in self.blocks)
+        return told + texts + 900 * len(self.documents) + 4096
+
+    def _preferred(self, fused: Floats, scope: Scope) -> Floats:
+        rank = fused.copy()
+        if scope.language is not None:
+            wanted = scope.language.partition("-")[0]
+            own = [n for n, tag in enumerate(self.languages) if tag and tag.partition("-")[0] == wanted]
+            rank[np.isin(self.language, own) & (fused > 0)] += SAME_LANGUAGE
+        if scope.channel is not None:
+            shut = [
+                n for n, c in enumerate(self.collections) if c.channels and scope.channel not in c.channels
+            ]
+            rank[np.isin(self.collection, shut)] = 0
+        return rank
+
+    def _postings(self, term: str) -> tuple[int, int]:
+        own = hash(term)
+        place = int(np.searchsorted(self.hashes, own))
+        if place == len(self.hashes) or self.hashes[place] != own:
+            return 0, 0
+        return int(self.starts[place]), int(self.starts[place + 1])
 
 
-def build(chunks: Sequence[Chunk], documents: Iterable[Document], dimensions: int) -> Index:
-    """An index of passages. A passage whose vector has not `dimensions` is found by its words only. Blocks:
-    about 0.1 ms a passage."""
-    by_id = {document.id: document for document in documents}
-    passages = tuple(_passage(chunk, by_id.get(chunk.document)) for chunk in chunks)
-    counts = [_counts(passage) for passage in passages]
-    vocabulary: dict[str, int] = {}
-    for count in counts:
-        for term in count:
-            vocabulary.setdefault(term, len(vocabulary))
-    starts, rows, impacts, idf = _postings(counts, vocabulary)
-    vectors = _vectors(chunks, dimensions)
-    return Index(passages, vocabulary, starts, rows, impacts, idf, vectors)
+def build(
+    chunks: Sequence[Chunk],
+    documents: Iterable[Document],
+    collections: Sequence[Collection],
+    model: str,
+    dimensions: int,
+) -> Index:
+    """An index of passages. One whose vector is not `model`'s is found by its words only; one in a collection that is not
+    there (any more) is not found at all. Blocks: about 0.2 ms a passage."""
+    known = {c.name: c for c in collections}
+    known.setdefault(MAIN, Collection("", MAIN))
+    by_id = {d.id: d for d in documents if d.collection in known}
+    kept = [c for c in chunks if c.document in by_id]
+    order = list(dict.fromkeys(c.document for c in kept))
+    place = {document: n for n, document in enumerate(order)}
+    found = tuple(by_id[document] for document in order)
+    number = {name: n for n, name in enumerate(known)}
+    spoken = [(c.language or by_id[c.document].language or "") for c in kept]
+    languages = list(dict.fromkeys(spoken))[:255] or [""]
+    code = {tag: n for n, tag in enumerate(languages)}
+    hashes, starts, rows, often = _postings(kept, by_id)
+    vectors = [c.vector if by_id[c.document].local == model else b"" for c in kept]
+    remote, remote_model = _remote(kept, by_id)
+    return Index(
+        passages=len(kept),
+        blocks=tuple(_blocks(kept)),
+        documents=found,
+        document=np.fromiter((place[c.document] for c in kept), _narrow(len(found)), len(kept)),
+        collections=tuple(known.values()),
+        collection=np.fromiter(
+            (number[by_id[c.document].collection] for c in kept), _narrow(len(known)), len(kept)
+        ),
+        languages=tuple(languages),
+        language=np.fromiter((code.get(tag, 0) for tag in spoken), np.uint8, len(kept)),
+        hashes=hashes,
+        starts=starts,
+        rows=rows,
+        often=often,
+        vectors=_rows(vectors, dimensions, "<f2"),
+        remote=remote,
+        remote_model=remote_model,
+    )
 
 
 def embedded_text(title: str, headings: Sequence[str], question: str | None, text: str) -> str:
@@ -129,54 +273,86 @@ def embedded_text(title: str, headings: Sequence[str], question: str | None, tex
     return " ".join((*(headings or (title,)), text))
 
 
-def _passage(chunk: Chunk, document: Document | None) -> IndexedPassage:
-    title = document.title if document else ""
-    url = document.url if document else None
-    return IndexedPassage(chunk.text, chunk.document, title, chunk.headings, url, chunk.page, chunk.question)
-
-
-def _counts(passage: IndexedPassage) -> Counter[str]:
-    count = Counter(terms(passage.text))
-    for part in (*passage.headings, passage.question or ""):
+def _counts(chunk: Chunk, document: Document) -> Counter[str]:
+    count = Counter(terms(chunk.text))
+    for part in (*chunk.headings, chunk.question or ""):
         for term in terms(part):
             count[term] += HEADING
-    for term in terms(passage.title):
+    for term in terms(document.title):
         count[term] += _TITLE
     return count
 
 
 def _postings(
-    counts: Sequence[Counter[str]], vocabulary: dict[str, int]
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.float16], npt.NDArray[np.float32]]:
-    total = sum(len(count) for count in counts)
-    columns = np.fromiter((vocabulary[t] for count in counts for t in count), np.uint32, total)
-    rows = np.fromiter((i for i, count in enumerate(counts) for _ in count), np.uint32, total)
-    often = np.fromiter((n for count in counts for n in count.values()), np.float32, total)
-    order = np.argsort(columns, kind="stable")
-    columns, rows, often = columns[order], rows[order], often[order]
-    frequency = np.bincount(columns, minlength=len(vocabulary))
-    starts = np.concatenate(([0], np.cumsum(frequency))).astype(np.uint32)
-    idf = np.array([_idf(len(counts), int(n)) for n in frequency], dtype=np.float32)
-    lengths = np.array([sum(count.values()) for count in counts], dtype=np.float32)
-    share = lengths / (lengths.mean() or 1) if len(lengths) else lengths
-    saturated = often * (K1 + 1) / (often + K1 * (1 - B + B * share[rows]))
-    return starts, rows, (saturated * idf[columns]).astype(np.float16), idf
+    chunks: Sequence[Chunk], documents: dict[str, Document]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    # Plain arrays while they are collected: as objects the counts of 50,000 passages would take 300 MB.
+    columns, often, each, lengths = array("q"), array("H"), array("I"), array("f")
+    for chunk in chunks:
+        count = _counts(chunk, documents[chunk.document])
+        columns.extend(hash(term) for term in count)
+        often.extend(min(n, 65535) for n in count.values())
+        each.append(len(count))
+        lengths.append(sum(count.values()))
+    keys = np.frombuffer(columns, dtype=np.int64) if columns else np.zeros(0, np.int64)
+    times = np.frombuffer(often, dtype=np.uint16) if often else np.zeros(0, np.uint16)
+    rows = np.repeat(
+        np.arange(len(chunks), dtype=_narrow(len(chunks))),
+        np.frombuffer(each, dtype=np.uint32) if each else np.zeros(0, np.int64),
+    )
+    order = np.argsort(keys, kind="stable")
+    keys, times, rows = keys[order], times[order].astype(np.float32), rows[order]
+    hashes, first = np.unique(keys, return_index=True)
+    starts = np.append(first, len(keys)).astype(np.uint32)
+    size = np.array(lengths, dtype=np.float32)
+    share = size / (size.mean() or 1) if len(size) else size
+    saturated = times * (K1 + 1) / (times + np.float32(K1) * (1 - B + B * share[rows]))
+    return hashes, starts, rows, np.clip(np.rint(saturated / _STEP), 1, 255).astype(np.uint8)
 
 
 def _idf(passages: int, holding: int) -> float:
     return float(np.log1p((passages - holding + 0.5) / (holding + 0.5)))
 
 
-def _vectors(chunks: Sequence[Chunk], dimensions: int) -> npt.NDArray[np.float16]:
-    out = np.zeros((len(chunks), dimensions), dtype=np.float16)
-    for row, chunk in enumerate(chunks):
-        if len(chunk.vector) == 2 * dimensions:
-            out[row] = np.frombuffer(chunk.vector, dtype="<f2")
-    return out
+def _blocks(chunks: Sequence[Chunk]) -> Iterable[bytes]:
+    for start in range(0, len(chunks), BLOCK):
+        part = [[c.text, c.headings, c.page, c.question] for c in chunks[start : start + BLOCK]]
+        data = json.dumps(part, ensure_ascii=False, separators=(",", ":"))
+        yield zlib.compress(data.encode("utf-8", "surrogatepass"), 6)
 
 
-def _text_size(passage: IndexedPassage) -> int:
-    # A string takes 1 to 4 bytes a character; 2 is right between English and Arabic.
-    wide = 1 if passage.text.isascii() else 2
-    shared = 250 + 60 * len(passage.headings)
-    return wide * (len(passage.text) + len(passage.question or "")) + shared
+def _remote(chunks: Sequence[Chunk], documents: dict[str, Document]) -> tuple[Rows | None, str]:
+    models = {documents[c.document].embedded for c in chunks}
+    lengths = {len(c.remote) for c in chunks}
+    if len(models) != 1 or "" in models or len(lengths) != 1 or 0 in lengths:
+        return None, ""
+    return _rows([c.remote for c in chunks], lengths.pop(), "i1"), models.pop()
+
+
+def _rows(given: Sequence[bytes], dimensions: int, kind: str) -> Rows:
+    values = np.zeros((len(given), dimensions), dtype=np.int8)
+    scales = np.zeros(len(given), dtype=np.float32)
+    size = dimensions * np.dtype(kind).itemsize
+    for row, data in enumerate(given):
+        if len(data) != size:
+            continue
+        vector = np.frombuffer(data, dtype=kind).astype(np.float32)
+        highest = float(np.abs(vector).max())
+        if highest > 0 and np.isfinite(highest):
+            values[row] = np.rint(vector * (127 / highest))
+            scales[row] = 1 / np.linalg.norm(values[row].astype(np.float32))
+    return Rows(values, scales)
+
+
+def _largest(scores: Floats, top: int) -> npt.NDArray[np.int64]:
+    """Places of the highest scores, the highest first; of equal ones the first."""
+    if len(scores) > 4 * top:
+        # Only these can be among them: the whole needs no order.
+        least = np.partition(scores, len(scores) - top)[len(scores) - top]
+        some = np.flatnonzero(scores >= least)
+        return some[np.argsort(-scores[some], kind="stable")][:top]
+    return np.argsort(-scores, kind="stable")[:top]
+
+
+def _narrow(count: int) -> Any:
+    return np.uint16 if count <= 65_536 else np.uint32

@@ -19,6 +19,15 @@ class MemoryKnowledge:
         kept = self._kept.get(tenant, {}).values()
         return sorted((document for document, _ in kept), key=lambda document: document.title)
 
+    async def get(self, tenant: str, document: str, draft: bool = False) -> Document | None:
+        found = self._kept.get(tenant, {}).get(document)
+        return found[0] if found else None
+
+    async def put_all(self, tenant: str, documents: Sequence[tuple[Document, Sequence[Chunk]]]) -> None:
+        for document, chunks in documents:
+            self._kept.setdefault(tenant, {})[document.id] = (document, tuple(chunks))
+        self._raise(tenant)
+
     async def put(self, tenant: str, document: Document, chunks: Sequence[Chunk]) -> None:
         self._kept.setdefault(tenant, {})[document.id] = (document, tuple(chunks))
         self._raise(tenant)

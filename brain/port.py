@@ -1,13 +1,13 @@
 """The seams of the brain: between finding passages and answering from them, and towards providers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gateway.model.answers import Answer, AnswerSettings, Listener, Question, Used
+from gateway.model.answers import Answer, AnswerSettings, Listener, Question, Said, Used
 from gateway.model.content import Source
 from gateway.model.knowledge import MAIN
 
@@ -52,7 +52,7 @@ class Scored:
     support: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ProviderError(Exception):
     """A provider that did not answer, in our words: nothing of its body, no key, no address.
 
@@ -128,3 +128,70 @@ class Provider(Protocol):
     ) -> Answer:
         """The answer from these passages, best first, or one that is not known. An answer names as sources
         the passages that it rests on, and no others. Raises ProviderError."""
+
+
+# Language models ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a language model is given. `passages` are data: (title, text), already without anything that reads as an
+    instruction. `mark` is a word made for this call alone: one that comes back shows that the model repeats what it was
+    told. `most`: tokens that it may write."""
+
+    system: str
+    said: tuple[Said, ...]
+    question: str
+    passages: tuple[tuple[str, str], ...]
+    most: int
+    mark: str = field(default="", repr=False)
+
+    @property
+    def size(self) -> int:
+        """Tokens, estimated high: UTF-8 bytes by three, and some for the form."""
+        said = (s.text for s in self.said)
+        texts = (self.system, self.question, *said, *(part for both in self.passages for part in both))
+        return sum(len(text.encode("utf-8", "replace")) // 3 + 12 for text in texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """The next words of an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cites:
+    """The answer's characters from `start` to `end` rest on these passages of the prompt (places in it)."""
+
+    start: int
+    end: int
+    passages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The model is done. `cut`: it had no more room. Tokens are None where the provider does not tell."""
+
+    cut: bool = False
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+Piece = Wrote | Cites | Ended
+
+
+class LanguageModel(Protocol):
+    """One model of one account. `name` becomes the answer's `by`; `model` is what prices go by; `account` is equal for
+    calls that fail together: the same endpoint with the same key."""
+
+    name: str
+    model: str
+    account: str
+    cites: bool
+    """Whether it says by itself what it rests on; else it is asked for marks like [1]."""
+
+    def write(self, prompt: Prompt) -> AsyncIterator[Piece]:
+        """The answer as it comes, `Ended` last; a stream that ends without it has broken off. Unbounded in time: the
+        caller bounds it. Raises ProviderError."""

@@ -1,15 +1,33 @@
-"""From a question to the passages that may answer it, best first, each with its support."""
+"""From a question to the passages that may answer it, best first, each with its support.
+
+What a tenant's account with a provider offers (vectors, a reranker) is used within a short time; where it fails, what is here
+has to do, in the same call.
+"""
 
 import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TypeVar
 
 from brain.cache import BUDGET, IndexCache
 from brain.embed import Embedder
-from brain.index import Index, build
+from brain.index import Index, Scope, build
 from brain.parse.encoding import clean
-from brain.port import RemoteOf, no_remote
-from brain.support import Found, find
+from brain.port import IndexedPassage, ProviderError, Remote, RemoteOf, Reranker, Scored, Vectors, no_remote
+from brain.rewrite import rewrite
+from brain.support import MAX_QUESTION, RERANKED, Found, Heard, find, hear, ranked_again
 from gateway.model.answers import Question
 from gateway.model.knowledge import KnowledgeStore
+
+EMBED_SECONDS = 1.5
+RERANK_SECONDS = 2.0
+
+READS = 2
+"""How often documents and passages are read again where they don't fit each other."""
+
+T = TypeVar("T")
 
 
 class Retriever:
@@ -30,12 +48,97 @@ class Retriever:
     async def find(self, question: Question, top: int, judged: int = 1) -> Found:
         """Passages for a question, best first, whether or not they support an answer. The store's errors pass
         through; a provider's do not: then what is here has to do."""
-        index = await self._indexes.get(
-            question.tenant, question.version, lambda: self._build(question.tenant)
+        text = clean(question.text).strip()
+        whole = rewrite(text, question.earlier)[:MAX_QUESTION]
+        index = await self.index(question)
+        scope = Scope(question.channel, question.language)
+        failed: list[str] = []
+        remote = await self._offered(question, failed)
+        asked = await hear(self._embedder, whole, await _vector(remote, index, whole, failed))
+        found = None
+        if remote.reranker is not None:
+            found = await _reranked(remote.reranker, index, asked, scope, top, failed)
+        if found is None:
+            found = await find(index, self._embedder, asked, top, judged, scope)
+        return replace(
+            found,
+            asked=whole if whole != text[:MAX_QUESTION] else "",
+            failed=tuple(dict.fromkeys(failed)),
+            threshold=question.settings.threshold,
         )
-        return await find(index, self._embedder, clean(question.text).strip(), top, judged)
 
-    async def _build(self, tenant: str) -> Index:
-        chunks = await self._store.chunks(tenant)
-        documents = await self._store.documents(tenant)
-        return await asyncio.to_thread(build, chunks, documents, self._embedder.dimensions)
+    async def index(self, question: Question) -> Index:
+        """The index that a question is for."""
+        tenant = question.tenant
+        if not question.draft:
+            return await self._indexes.get(tenant, question.version, lambda: self._build(tenant, False))
+        # Writing a draft raises no version: what it is made of tells one from another.
+        documents = await self._store.documents(tenant, draft=True)
+        told = "\n".join(f"{d.id} {d.checksum} {d.added} {d.collection} {d.draft}" for d in documents)
+        version = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")
+        return await self._indexes.get(f"draft:{tenant}", version, lambda: self._build(tenant, True))
+
+    async def _build(self, tenant: str, draft: bool) -> Index:
+        chunks, documents = (
+            await self._store.chunks(tenant, draft),
+            await self._store.documents(tenant, draft),
+        )
+        for _ in range(READS):
+            held = Counter(c.document for c in chunks)
+            if all(held[d.id] == d.chunks for d in documents):
+                break
+            # A document was replaced between the two: its old passages are gone. They are read again.
+            chunks, documents = (
+                await self._store.chunks(tenant, draft),
+                await self._store.documents(tenant, draft),
+            )
+        collections = await self._store.collections(tenant)
+        return await asyncio.to_thread(
+            build, chunks, documents, collections, self._embedder.model, self._embedder.dimensions
+        )
+
+    async def _offered(self, question: Question, failed: list[str]) -> Remote:
+        return await _within(self._remote(question), EMBED_SECONDS, failed) or Remote()
+
+
+async def _vector(remote: Remote, index: Index, text: str, failed: list[str]) -> Vectors | None:
+    """The provider's vector of a question, where every passage has one of the same model."""
+    if remote.embedder is None or not index.remote_model or index.remote_model != remote.embedder.model:
+        return None
+    rows = await _within(remote.embedder.embed([text], "question"), EMBED_SECONDS, failed)
+    return rows[0] if rows is not None and len(rows) == 1 else None
+
+
+async def _reranked(
+    reranker: Reranker, index: Index, asked: Heard, scope: Scope, top: int, failed: list[str]
+) -> Found | None:
+    found = asked.search(index, max(RERANKED, top), scope)
+    if not found:
+        return None
+    relevance = await _within(reranker.rerank(asked.text, [_shown(s) for s in found]), RERANK_SECONDS, failed)
+    if relevance is None or len(relevance) != len(found):
+        return None
+    return ranked_again(index, asked, found, relevance, top)
+
+
+def _shown(scored: Scored) -> str:
+    passage: IndexedPassage = scored.passage
+    return "\n".join(
+        (
+            *(passage.headings or (passage.title,)),
+            *([passage.question] if passage.question else []),
+            passage.text,
+        )
+    )
+
+
+async def _within(call: Awaitable[T], seconds: float, failed: list[str]) -> T | None:
+    """What a provider answers, or None: its fault, or no answer in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except ProviderError as error:
+        failed.append(error.code)
+    except TimeoutError:
+        failed.append("provider:slow")
+    return None

@@ -41,40 +41,99 @@ _ARABIC = """
 _SHARED = """
 a as do e el has la no me o on os so te un come son sin once era fue ha num tan tu use nos como
 """
-SPANISH_PORTUGUESE = frozenset((_SPANISH + _PORTUGUESE).split()) - frozenset(_SHARED.split())
-STOP = frozenset((_ENGLISH + _SPANISH + _PORTUGUESE + _ARABIC).split())
+_GERMAN = """
+aber alle alles als also auch auf aus bei beim bin bis bist bitte da dann das dass dein deine dem den denn
+der des dich die dies diese dieser dieses dir doch du ein eine einem einen einer eines er es etwas euch euer
+eure eurem euren fur gerne geben gibt habe haben habt hallo hatte hier ich ihm ihn ihnen ihr ihre ihrem
+ihren ihrer im ins irgendwo ist ja jede jeden jeder jemand kann kannst kein keine keinen konnen konnt konnte
+machen macht mehr mein meine meinem meinen meiner mich mir mit mochte muss mussen nach nein nicht nichts
+noch nun nur ob oder ohne schon sehr sein seid sich sie sind so soll sollte uber um und uns unser unsere
+unter vom von vor wann warum was welche welchem welchen welcher welches wenn wer werde werden wie wieviel
+wieviele wir wird wo woher wohin wurde zu zum zur zwischen danke viel viele
+"""
+_FRENCH = """
+ai aller au aucun aucune aussi aux avec avez avoir avons bonjour bonsoir ca ce cela celle celui ces cet
+cette chez comment dans de des donc du elle elles en encore est et etes etre eu faire fait faites faut il
+ils j je la le les leur leurs lui ma mais merci mes mien moi mon ne ni nos notre nous on ont ou par pas peu
+peut peuvent peux plait plus pour pourquoi pouvez pouvons puis qu quand que quel quelle quelles quels qui
+quoi sa sans se sera ses si son sont sous suis sur ta te tes toi ton tous tout toute toutes tres tu un une
+vos votre vous y
+"""
+_ITALIAN = """
+agli ai al alla alle anche avere avete c che chi ci come con cosa cui da dal dalla dei del della delle di
+dove e ed essere fare fate gli grazie ha hai hanno ho il in io la le lei lo loro ma mi mia mie miei mio ne
+nei nel nella noi non o per perche piu posso possiamo possono potete puo qual quale quali quando quanta
+quante quanti quello questa queste questi questo salve se sei si siamo siete sono su sua sue sul sulla suo
+tra tu tuo un una uno vi voi vostra vostro vorrei buongiorno ciao
+"""
+_ALSO_ENGLISH = """
+as do has no me on so come once use sure an in is hat man war also bin die den dem am was will her all and at be by for from
+his if it made of or per son sons up we an tag art bad gut not pour sale par sans fin ton sue mine come sole chat lit pain
+"""
+FOREIGN = frozenset((_SPANISH + _PORTUGUESE + _GERMAN + _FRENCH + _ITALIAN).split()) - frozenset(
+    (_SHARED + _ALSO_ENGLISH).split()
+)
+"""Function words that tell that a text is not English."""
+_NOT_STOP = {
+    "hat",
+    "man",
+    "war",
+    "bin",
+    "tag",
+    "art",
+    "bad",
+    "sale",
+    "fin",
+    "ton",
+    "sue",
+    "mine",
+    "sole",
+    "lit",
+    "pain",
+}
+"""Function words elsewhere that say something in English."""
+STOP = frozenset((_ENGLISH + _SPANISH + _PORTUGUESE + _ARABIC).split()) | (
+    frozenset((_GERMAN + _FRENCH + _ITALIAN).split()) - _NOT_STOP
+)
 
 # Each line is one concept, and an indented one goes on; the first word names it. Stems are matched too, so
 # plurals need no mention.
 _GROUPS = """
 price cost costs costing fee tariff pricing precio precios coste costo cuesta cuestan tarifa preco
-  precos custa custam expensive سعر تكلفه اسعار
+  precos custa custam mensalidade mensalidades expensive سعر تكلفه اسعار
+  preis preise preisliste kostet kosten teuer gebuhr gebuhren prix coute coutent cout prezzo prezzi costa costano
 repair fix mend reparar reparacion arreglar arreglo reparo consertar conserto reparais reparan repairing
-  fixing تصليح اصلاح
+  fixing تصليح اصلاح reparieren reparatur repariert reparer reparation riparare riparazione
 book booking reserve reservation reservar reserva reservas agendar حجز
-appointment cita consulta marcacao موعد
-cancel cancellation canceled cancelled cancelling cancelar cancelacion cancelamento anular الغاء
+  reservo reservieren reservierung buchen buchung reserver prenotare prenotazione marcar
+appointment cita consulta marcacao موعد termin termine rendezvous appuntamento
+cancel cancellation canceled cancelled cancelling cancelar cancelo cancelacion cancelamento anular الغاء
+  kundigen kundigung stornieren stornierung annuler annulation resilier cancellare disdire disdetta
 refund reimburse reimbursement reembolso reembolsar devolucion devolver devolvemos devolveis devolucoes
   استرداد
 deliver delivery ship shipping shipment shipped entrega entregar envio envios enviar توصيل شحن
+  lieferung liefern livraison livrer livrez consegna consegnate spedizione
 hours hour schedule timetable horario horarios open opens opening opened close closes closing
   closed abrir abre abren abierto abierta abris cierra cierran cerrado cerrados cerrada abrimos abrem
-  aberto fechado اوقات ساعات مواعيد مفتوح
-phone telephone telefono telefone call llamar ligar هاتف اتصال
+  aberto abertos aberta fechado fechados اوقات ساعات مواعيد مفتوح offnet offnungszeiten geoffnet offen geschlossen ouvert ouverte
+  ouvrez ouvre ferme fermez horaires orari orario aperto aperti aprite chiuso apre
+phone telephone telefono telefone call llamar ligar هاتف اتصال telefon telefonnummer rufnummer anrufen appeler chiamare
 email mail correo mailing ايميل بريد
-address located location directions direccion ubicacion endereco ubicados عنوان موقع
-bike bicycle bici bicicleta cycle دراجه
-shop store tienda loja متجر محل
+address located location directions direccion ubicacion endereco ubicados عنوان موقع adresse indirizzo
+bike bicycle bici bicicleta cycle دراجه fahrrad fahrrader rad velo
+shop store tienda loja متجر محل laden geschaft magasin boutique negozio
 parking park aparcamiento aparcar estacionar estacionamento estacionamiento aparcamientos موقف
+  parkplatz parkplatze parken stationnement parcheggio parcheggiare
 wifi internet wlan
 voucher giftcard vale bono
-pay payment paying payable pagar pago pagos pagamento paid دفع
+pay payment paying payable pagar pago pagos pagamento pagamentos paid دفع zahlen bezahlen bezahlung payer paiement pagare
 instalment installment monthly cuotas parcelas plazos تقسيط
-guarantee warranty guaranteed garantia garantias ضمان
+guarantee warranty guaranteed garantia garantias ضمان garantie garanzia
 child children kid kids nino ninos ninas crianca criancas اطفال طفل
-discount descuento desconto reduction خصم تخفيض
+discount descuento desconto descontos reduction خصم تخفيض rabatt ermassigung ermassigungen remise sconto sconti
 rent rental hire alquilar alquiler alquilan alugar aluguel تاجير ايجار
-job jobs hiring vacancy vacancies career empleo trabajo emprego وظائف وظيفه
+  mieten miete vermieten vermietet louer location noleggio noleggiare affittare
+job jobs hiring vacancy vacancies career empleo trabajo emprego وظائف وظيفه stellen stellenangebote emploi lavoro
 lift elevator ascensor elevador
 holiday vacation vacaciones ferias
 tyre tire
@@ -84,14 +143,14 @@ metre meter
 kilometre kilometer km
 jewellery jewelry
 pet mascota
-luggage baggage equipaje
+luggage baggage equipaje gepack bagages bagagli
 cheap cheaper cheapest
 broken damaged damage defective
 begin start empezar empieza empiezan comenzar comienza comecar
 enrol enroll inscribirse inscribirte inscribir inscripcion matricula matricular matricularse
 teach ensenar ensenamos ensenais ensenan
-buy purchase comprar compra شراء
-sell sale vender venta venden vendeis vende venda
+buy purchase comprar compra شراء kaufen acheter comprare
+sell sale vender venta venden vendeis vende venda verkaufen verkauft vendre vendete
 size talla tamano tamanho
 old age edad idade
 bring traer trazer

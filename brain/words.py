@@ -13,9 +13,9 @@ from brain.days import day_terms, is_day
 from brain.vocabulary import (
     ASKED_VALUES,
     CONCEPTS,
+    FOREIGN,
     PHRASES,
     QUESTION_PHRASES,
-    SPANISH_PORTUGUESE,
     STOP,
     VALUES,
 )
@@ -26,6 +26,7 @@ _ARABIC = str.maketrans({"ى": "ي", "ة": "ه", "ـ": None, "ٱ": "ا"})
 _COMBINING = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u20d0-\u20ff]"
 )
+_ELIDED = re.compile(r"^(?:[ldcjnsmt]|qu|un|dell|all|nell|sull)['’](?=\w{2})")
 _LATIN_DOUBLED = re.compile(r"([bdfgmnprt])\1$")
 _VALUES = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in VALUES)
 _PHRASES = tuple((guards.split("|"), re.compile(pattern), term) for guards, pattern, term in PHRASES)
@@ -82,14 +83,18 @@ def _words(folded: str, phrases: Iterable[_Phrase]) -> list[tuple[str, tuple[str
 def is_english(text: str) -> bool:
     """Whether the offline vectors, which are English, may be trusted for this text.
 
-    Letters outside ASCII, or more Spanish and Portuguese function words than English ones, say no.
+    Letters outside ASCII, or as many function words of other languages as English ones, say no.
     """
-    words = _WORD.findall(fold(text))
-    other = sum(word in SPANISH_PORTUGUESE for word in words)
-    english = sum(word in STOP and word not in SPANISH_PORTUGUESE for word in words)
+    words = [part for word in _WORD.findall(fold(text)) for part in re.split("['’-]", word)]
+    other = sum(word in FOREIGN for word in words)
+    english = sum(word in STOP and word not in FOREIGN for word in words)
     letters = [char for char in fold(text) if char.isalpha()]
     foreign = sum(not char.isascii() for char in letters)
-    return foreign * 4 <= len(letters) and other <= english and not any(mark in text for mark in "¿¡")
+    return (
+        foreign * 4 <= len(letters)
+        and (other < english or not other)
+        and not any(mark in text for mark in "¿¡")
+    )
 
 
 @lru_cache(maxsize=20_000)
@@ -102,6 +107,7 @@ def _expand(word: str) -> tuple[str, ...]:
         joined = "".join(parts)
         single = tuple(term for part in parts for term in _expand(part))
         return single if any(part.isdigit() for part in parts) else (*single, _concept(joined))
+    word = _ELIDED.sub("", word)
     word = re.sub(r"['’](s|t|re|ve|ll|d|m)?$", "", word).replace("'", "").replace("’", "")
     if word in STOP or is_day(word) or (len(word) < 2 and not word.isdigit()):
         return ()

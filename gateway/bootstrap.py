@@ -13,11 +13,12 @@ from aiohttp import web
 from loguru import logger
 
 from brain.embed import Embedder, WordLlamaEmbedder
-from brain.local import local_brain
 from channels import registry
 from channels.registry import WebAdapter
 from consent.keywords import in_content
 from gateway.api import Api
+from gateway.api.knowledge import KnowledgeOperations
+from gateway.brains import build_brains, guarded_session
 from gateway.campaigns import Campaigns
 from gateway.campaigns_run import Runner
 from gateway.console import Console
@@ -27,6 +28,8 @@ from gateway.desk import Desk
 from gateway.files import FileLinks, FileRoutes
 from gateway.inbox import Inbox
 from gateway.install import Install
+from gateway.intake import Intake
+from gateway.learn import Learner
 from gateway.media import FETCHES, Media
 from gateway.missed import Missed
 from gateway.model.answers import Brain
@@ -37,6 +40,7 @@ from gateway.model.ports import Clock
 from gateway.model.work import Work
 from gateway.ops.again import again_and_again
 from gateway.ops.door import Door
+from gateway.ops.egress import Egress
 from gateway.ops.health import Health, Metrics
 from gateway.ops.http import guard
 from gateway.ops.notes import circuit_log, delivery_log, work_failed
@@ -80,6 +84,9 @@ TEMPLATES = 20.0
 TEMPLATES_AFTER = 5.0
 """Seconds until the first: a process that starts sees to its customers first."""
 
+LEARNS = 1.0
+"""Seconds between looks for sources of knowledge that are to be read."""
+
 CAMPAIGNS = 1.0
 """Seconds between looks for campaigns with something to do."""
 
@@ -120,6 +127,8 @@ class Gateway:
     templates: Templates
     template_sync: TemplateSync
     campaigns: Runner
+    learner: Learner
+    intake: Intake
 
 
 @asynccontextmanager
@@ -173,6 +182,7 @@ async def build(
         aiohttp.ClientSession(
             connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         ) as session,
+        guarded_session(Egress(settings.egress_allow)) as guarded,
         _redis(settings) as redis,
         _work(redis) as work,
     ):
@@ -202,7 +212,8 @@ async def build(
         embedder = embedder or WordLlamaEmbedder()
         questions = Questions(store, embedder, clock)
         inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop, questions.reacted)
-        brain = brain or local_brain(store.knowledge, embedder)
+        brains = build_brains(settings, store, clock, embedder, session, guarded, monotonic)
+        brain = brain or brains.answerer
         lanes = LocalPace(monotonic, clock, store.lanes)
         # Redis's own clock is the same for all processes; a clock that a test moves stands for it.
         moved = None if clock is system_clock else lambda: clock().timestamp()
@@ -222,6 +233,9 @@ async def build(
         templates.on_change(campaigns.template_changed)
         signals.tripped = campaigns.channel_tripped
         managed = Campaigns(store, channels.adapters, clock)
+        egress = Egress(settings.egress_allow)
+        intake = Intake(store, clock, egress)
+        learner = Learner(store, embedder, clock, egress)
         template_sync = TemplateSync(store, channels.templates, templates, clock)
         receive = Receive(
             store, inbox, channels.webhooks, apps, clock, template_sync.happened, signals=signals
@@ -233,7 +247,20 @@ async def build(
         patience = Patience()
         url = settings.public_url
         api = Api(
-            store, work, clock, url, desk, links, limits, presence, templates, template_sync, reopen, managed
+            store,
+            work,
+            clock,
+            url,
+            desk,
+            links,
+            limits,
+            presence,
+            templates,
+            template_sync,
+            reopen,
+            managed,
+            knowledge=KnowledgeOperations(store, intake, embedder, clock),
+            questions=questions,
         )
         app = web.Application(middlewares=[guard, patience.wait, door.admit], client_max_size=4 * 1024 * 1024)
         app[PATIENCE] = patience
@@ -248,7 +275,9 @@ async def build(
                 *FileRoutes(store, links, clock).routes(),
                 *Uploads(store, channels.web, clock, links).routes(),
                 *Install(store, channels.slack, clock, settings.public_url, COOKIE).routes(),
-                *Console(store, clock, url.startswith("https://"), links, desk, reopen).routes(),
+                *Console(
+                    store, clock, url.startswith("https://"), links, desk, reopen, questions
+                ).routes(),
             ]
         )
         app.on_shutdown.append(lambda _: sockets.close())
@@ -278,6 +307,8 @@ async def build(
                 templates=templates,
                 template_sync=template_sync,
                 campaigns=campaigns,
+                learner=learner,
+                intake=intake,
             )
 
 
@@ -367,6 +398,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
         asyncio.create_task(
             again_and_again("questions", gateway.questions.write, WRITES, stop), name="questions"
         ),
+        asyncio.create_task(again_and_again("learner", gateway.learner.look, LEARNS, stop), name="learner"),
         asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"

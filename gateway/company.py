@@ -4,6 +4,7 @@ after four seconds a line that it is coming; and that somebody is at it, again a
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from loguru import logger
@@ -41,17 +42,22 @@ class Company:
         self._channel = channel
         self._conversation = conversation
         self._message = message
+        # Without what else was to be acknowledged: that was done when it came.
+        self._seen = replace(message, extra={})
+        self._mute = False
         self._hold = hold
         self._holding: asyncio.Task[None] | None = None
         self._shown = ""
 
     async def said(self, text: str) -> None:
-        if not isinstance(self._adapter, ShowsDrafts) or text == self._shown:
+        if self._mute or not isinstance(self._adapter, ShowsDrafts) or text == self._shown:
             return
         self._shown = text
         try:
             await self._adapter.show_draft(self._channel, self._conversation, self._message, text)
         except SendError as error:
+            # Too fast, or not in this chat: the answer comes as a whole then.
+            self._mute = True
             logger.debug("a draft was not shown: {}", error.code)
 
     @asynccontextmanager
@@ -84,16 +90,12 @@ class Company:
 
     async def _typing(self) -> None:
         try:
-            if self._shown and isinstance(self._adapter, ShowsDrafts):
-                await self._adapter.show_draft(
-                    self._channel, self._conversation, self._message, self._shown
-                )
+            if self._shown and not self._mute and isinstance(self._adapter, ShowsDrafts):
+                await self._adapter.show_draft(self._channel, self._conversation, self._message, self._shown)
                 return
             if not self._adapter.capabilities.typing:
                 return
-            await self._adapter.mark_read(
-                self._channel, self._message, self._conversation.address, typing=True
-            )
+            await self._adapter.mark_read(self._channel, self._seen, self._conversation.address, typing=True)
         except SendError as error:
             logger.debug("typing was not shown: {}", error.code)
         except Exception as error:

@@ -42,6 +42,7 @@ class Settings:
         ip_network("127.0.0.0/8"),
         ip_network("::1/128"),
     )
+    egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     sentry_dsn: str | None = field(default=None, repr=False)
@@ -50,6 +51,8 @@ class Settings:
     slack_api_url: str = "https://slack.com/api/"
     cohere_api_url: str = "https://api.cohere.com"
     stripe_api_url: str = "https://api.stripe.com"
+    answers_internal_hosts: tuple[str, ...] = ()
+    """Hosts inside our own network that tenants may name as their provider of answers (`127.0.0.1:11434`)."""
     whatsapp_app_secret: str | None = field(default=None, repr=False)
     whatsapp_verify_token: str | None = field(default=None, repr=False)
     slack_client_id: str | None = None
@@ -125,6 +128,19 @@ def _networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError("networks or addresses such as 127.0.0.1,10.0.0.0/8, separated by commas") from None
 
 
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(h.strip().lower() for h in value.split(",") if h.strip())
+    for host in hosts:
+        try:
+            parts = urlsplit("//" + host)
+            good = parts.hostname and parts.port != 0 and parts.netloc == host and not parts.username
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("hosts such as ollama,127.0.0.1:11434, separated by commas, without https://")
+    return hosts
+
+
 def _text(value: str) -> str:
     return value
 
@@ -144,6 +160,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "SECRET_KEYS": _keys,
     "COHERE_API_KEY": _text,
     "TRUSTED_PROXIES": _networks,
+    "EGRESS_ALLOW": _networks,
     "LOG_LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "LOG_FORMAT": _one_of("text", "json"),
     "SENTRY_DSN": _scheme("http", "https"),
@@ -152,6 +169,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "SLACK_API_URL": _http,
     "COHERE_API_URL": _http,
     "STRIPE_API_URL": _http,
+    "ANSWERS_INTERNAL_HOSTS": _hosts,
     "WHATSAPP_APP_SECRET": _text,
     "WHATSAPP_VERIFY_TOKEN": _text,
     "SLACK_CLIENT_ID": _text,

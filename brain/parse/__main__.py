@@ -1,7 +1,7 @@
-"""The child: limits first, then a file from standard input, its sections as JSON to standard output.
+"""The child: limits first, then files from standard input, each one's sections as a line of JSON to standard output.
 
-`python -m brain.parse '{"name": …, "memory": bytes, "cpu": seconds, "output": bytes}'`. It writes either
-`{"title": …, "sections": […]}` or `{"refused": sentence}`.
+`python -m brain.parse '{"files": [[name, bytes], …], "memory": bytes, "cpu": seconds a file, "output": bytes}'`. A line is
+either `{"title": …, "sections": […]}` or `{"refused": sentence}`.
 """
 
 import json
@@ -12,19 +12,34 @@ from typing import Any
 
 def main() -> None:
     order = json.loads(sys.argv[1])
-    _limit(order["memory"], order["cpu"], order["output"])
-    json.dump(_parse(order["name"], sys.stdin.buffer.read()), sys.stdout)
+    _limit(order["memory"], order["output"])
+    for name, size in order["files"]:
+        _grant(order["cpu"])
+        line = json.dumps(_parse(name, sys.stdin.buffer.read(size)))
+        sys.stdout.write(line + "\n")
+        # Whoever waits sees that this file is done.
+        sys.stdout.flush()
 
 
-def _limit(memory: int, cpu: int, output: int) -> None:
+def _limit(memory: int, output: int) -> None:
     try:
         import resource
     except ImportError:  # not on Windows: there the parent's clock is the only limit
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _grant(cpu: int) -> None:
+    """Processor time for the next file, beyond what is used up."""
+    try:
+        import resource
+    except ImportError:
+        return
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    until = int(own.ru_utime + own.ru_stime) + cpu
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _parse(name: str, data: bytes) -> dict[str, Any]:

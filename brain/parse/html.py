@@ -1,9 +1,10 @@
-"""HTML by the standard library's parser: what a reader reads, without scripts, menus and footers."""
+"""HTML by the standard library's parser: what a reader reads, without scripts, menus, footers, and what is hidden from sight."""
 
 from html.parser import HTMLParser
 
 from brain.parse import Parsed
 from brain.parse.build import Builder
+from brain.parse.unseen import Unseen, unseen_by
 
 _VOID_TAGS = "area base br col embed hr img input link meta source track wbr"
 _SKIP_TAGS = """
@@ -20,12 +21,13 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 def parse_html(text: str) -> Parsed:
     """Sections of a page. If it marks its main part, only that is read."""
-    reader = _Reader(only_main="<main" in text.lower())
+    unseen = unseen_by(text)
+    reader = _Reader("<main" in text.lower(), unseen)
     reader.feed(text)
     reader.close()
     parsed = reader.finish()
     if not parsed.sections and reader.only_main:  # an empty or unclosed <main>
-        reader = _Reader(only_main=False)
+        reader = _Reader(False, unseen)
         reader.feed(text)
         reader.close()
         parsed = reader.finish()
@@ -40,8 +42,9 @@ def html_text(fragment: str) -> str:
 class _Reader(HTMLParser):
     """Keeps no stack of elements, so nesting costs nothing and unclosed tags do no harm."""
 
-    def __init__(self, only_main: bool) -> None:
+    def __init__(self, only_main: bool, unseen: Unseen) -> None:
         super().__init__(convert_charrefs=True)
+        self._unseen = unseen
         self.only_main = only_main
         self._main = 0
         self._skip: str | None = None
@@ -59,7 +62,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self._skip:
             self._skip_depth += tag == self._skip
-        elif tag in _SKIP or (tag not in _VOID and _hidden(attrs)):
+        elif tag in _SKIP or (tag not in _VOID and self._unseen.hides(tag, attrs)):
             self._skip, self._skip_depth = tag, 1
         elif tag == "title":
             self._in_title = True
@@ -171,12 +174,3 @@ class _Reader(HTMLParser):
         rows, self._rows = [row for row in self._rows or [] if any(row)], None
         self._end_list()
         self._builder.table(rows)
-
-
-def _hidden(attrs: list[tuple[str, str | None]]) -> bool:
-    for name, value in attrs:
-        if name == "hidden" or (name == "aria-hidden" and value == "true"):
-            return True
-        if name == "style" and value and "display:none" in value.replace(" ", "").lower():
-            return True
-    return False

@@ -19,7 +19,10 @@ _HEADING = 1.15
 
 _HYPHEN = re.compile(r"(\w)-$")
 _ITEM = re.compile(r"([-*•–·▪]|\(?\d{1,3}[.)])\s")
-_NO_TEXT = "The PDF holds pictures of pages and no text. Run text recognition (OCR) on it and add the result."
+_NO_TEXT = (
+    "The PDF has no text layer: it holds pictures of pages, as a scanner makes them. Run text recognition (OCR) on it and "
+    "add the result."
+)
 
 Line = tuple[str, float]
 """A line of text and its size in points."""

@@ -6,36 +6,9 @@ from collections.abc import Sequence
 
 from brain.parse import Parsed, Refused, Section
 from brain.parse.build import table_lines
-from brain.parse.encoding import one_line, squeeze
+from brain.parse.encoding import one_line
+from brain.parse.pairs import ANSWER, QUESTION, pair
 
-_QUESTION = frozenset(
-    (
-        "question",
-        "questions",
-        "q",
-        "pregunta",
-        "preguntas",
-        "pergunta",
-        "perguntas",
-        "frage",
-        "سؤال",
-        "السؤال",
-    )
-)
-_ANSWER = frozenset(
-    (
-        "answer",
-        "answers",
-        "a",
-        "respuesta",
-        "respuestas",
-        "resposta",
-        "respostas",
-        "antwort",
-        "جواب",
-        "الجواب",
-    )
-)
 _CELL = 1_000_000
 
 
@@ -48,16 +21,23 @@ def parse_csv(text: str) -> Parsed:
     rows = [row for row in _rows(text) if any(cell.strip() for cell in row)]
     if not rows:
         raise Refused("There are no rows in the file.")
+    if max(len(row) for row in rows) == 1:
+        raise Refused("The rows have only one column. Use two: the question and its answer.")
+    return Parsed("", row_sections(rows))
+
+
+def row_sections(rows: Sequence[Sequence[str]]) -> tuple[Section, ...]:
+    """A section a pair, or one that is a table; none for no rows. Raises Refused for pairs that are all incomplete."""
+    if not rows:
+        return ()
     names = [one_line(cell).lower() for cell in rows[0]]
-    question = next((i for i, name in enumerate(names) if name in _QUESTION), None)
-    answer = next((i for i, name in enumerate(names) if name in _ANSWER), None)
+    question = next((i for i, name in enumerate(names) if name in QUESTION), None)
+    answer = next((i for i, name in enumerate(names) if name in ANSWER), None)
     if question is not None and answer is not None:
         return _pairs(rows[1:], question, answer)
     if max(len(row) for row in rows) == 2 and _asks(rows):
         return _pairs(rows, 0, 1)
-    if max(len(row) for row in rows) == 1:
-        raise Refused("The rows have only one column. Use two: the question and its answer.")
-    return Parsed("", (Section(("\n".join(table_lines(rows)),)),))
+    return (Section(("\n".join(table_lines(rows)),)),)
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -80,11 +60,14 @@ def _agreement(head: str, mark: str) -> tuple[float, int]:
 
 
 def _read(text: str, mark: str) -> list[list[str]]:
-    csv.field_size_limit(_CELL)
+    # The limit is the process's: whoever else reads CSV there keeps theirs.
+    before = csv.field_size_limit(_CELL)
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True))
     except csv.Error as error:
         raise Refused("The file isn't a readable CSV. Export it again as CSV in UTF-8.") from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _asks(rows: Sequence[Sequence[str]]) -> bool:
@@ -95,14 +78,10 @@ def _asks(rows: Sequence[Sequence[str]]) -> bool:
     return asking * 2 >= len(cells) or words >= 3 * len(cells)
 
 
-def _pairs(rows: Sequence[Sequence[str]], question: int, answer: int) -> Parsed:
-    sections = []
-    for row in rows:
-        asked = one_line(row[question]) if question < len(row) else ""
-        said = row[answer].strip() if answer < len(row) else ""
-        if asked and said:
-            lines = (squeeze(line) for line in said.split("\n"))
-            sections.append(Section(("\n".join(line for line in lines if line),), question=asked))
+def _pairs(rows: Sequence[Sequence[str]], question: int, answer: int) -> tuple[Section, ...]:
+    most = max(question, answer)
+    made = (pair(row[question], row[answer]) for row in rows if len(row) > most)
+    sections = tuple(section for section in made if section)
     if not sections:
         raise Refused("No row has both a question and an answer.")
-    return Parsed("", tuple(sections))
+    return sections

@@ -66,7 +66,7 @@ class Quote:
         total = sum(weight.values()) or 1
         near = [0.0] * len(parts)
         if is_english(question):
-            vectors = await self._embedder.embed([question, *parts])
+            vectors = await self._embedder.near([question, *parts])
             near = [max(0.0, float(cosine)) for cosine in vectors[1:] @ vectors[0]]
         return [
             sum(weight[term] for term in asked if term in own) / total + cosine

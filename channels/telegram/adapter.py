@@ -20,6 +20,7 @@ from channels.telegram.errors import is_done
 from channels.telegram.places import place_of
 from gateway.model.capabilities import Capabilities, MediaRule
 from gateway.model.content import Album, Content, Deleted, Edit, Media, MediaKind, Reaction, Request
+from gateway.model.conversation import Conversation
 from gateway.model.errors import NotAuthentic, NotForUs, NotFound, SendError
 from gateway.model.lanes import Rate, Rates
 from gateway.model.message import Message
@@ -101,6 +102,7 @@ class TelegramAdapter:
         row_length=64,
         rates=RATES,
         typing=True,
+        drafts=True,
     )
     signature_header = "X-Telegram-Bot-Api-Secret-Token"
     signing_secret = "secret_token"  # noqa: S105
@@ -185,6 +187,20 @@ class TelegramAdapter:
         number = place.number(message.provider_id or "")
         if place.business and number is not None:
             await self._best(channel, Call("readBusinessMessage", place.params() | {"message_id": number}))
+
+    async def show_draft(
+        self, channel: Channel, conversation: Conversation, turn: Message, text: str
+    ) -> None:
+        """Private chats only. A draft goes by itself after half a minute, or when a message comes; it can't be taken back.
+
+        https://core.telegram.org/bots/api#sendmessagedraft"""
+        place = place_of(conversation.address)
+        if not text or place.business or place.direct or not place.chat.isdigit():
+            return
+        # Any number but zero; drafts of one number grow into each other.
+        draft = turn.seq % (2**31 - 1) + 1
+        params = {**place.params(), "draft_id": draft, "text": text[: self.capabilities.text_length]}
+        await self._best(channel, Call("sendMessageDraft", params))
 
     async def _best(self, channel: Channel, call: Call) -> None:
         try:

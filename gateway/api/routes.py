@@ -14,7 +14,10 @@ from gateway.api.campaigns import CampaignOperations
 from gateway.api.consents import ConsentOperations
 from gateway.api.dead_letters import DeadLetterOperations
 from gateway.api.decisions import DecisionOperations
+from gateway.api.knowledge import KnowledgeOperations
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
+from gateway.api.questions import QuestionOperations
+from gateway.api.rules import RuleOperations
 from gateway.api.templates import TemplateOperations
 from gateway.campaigns import Campaigns
 from gateway.desk import Desk
@@ -30,6 +33,7 @@ from gateway.model.work import Work
 from gateway.ops.door import too_many
 from gateway.ops.problems import problem
 from gateway.presence import Presence
+from gateway.questions import Questions
 from gateway.reopen import Reopen
 from gateway.store import Store
 from gateway.template_sync import TemplateSync
@@ -54,6 +58,9 @@ class Api:
         template_sync: TemplateSync,
         reopen: Reopen,
         campaigns: Campaigns,
+        *,
+        knowledge: KnowledgeOperations,
+        questions: Questions,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -106,12 +113,14 @@ class Api:
                 query=shapes.PageQuery, tag="leads",
             ),
             Operation("GET", "/channels", "Connected channels", self.list_channels, shapes.ChannelList, tag="channels"),
-            Operation("GET", "/documents", "The bot's documents", self.list_documents, shapes.DocumentList, tag="knowledge"),
+            *knowledge.operations,
             *TemplateOperations(store, templates, template_sync, reopen, desk).operations,
             *DeadLetterOperations(store, work, clock).operations,
             *ConsentOperations(store, work, clock).operations,
             *CampaignOperations(campaigns).operations,
             *DecisionOperations(store).operations,
+            *RuleOperations(store).operations,
+            *QuestionOperations(store, questions, clock).operations,
         )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:
@@ -270,11 +279,6 @@ class Api:
         """The tenant's channels; never their secrets."""
         found = await self._store.directory.channels(tenant)
         return shapes.ChannelList(items=[shapes.ChannelShape.of(c, self._public_url) for c in found])
-
-    async def list_documents(self, tenant: str) -> shapes.DocumentList:
-        """What the bot answers from."""
-        found = await self._store.knowledge.documents(tenant)
-        return shapes.DocumentList(items=[shapes.DocumentShape.of(d) for d in found])
 
     async def openapi(self, request: web.Request) -> web.Response:
         return web.json_response(self._document())

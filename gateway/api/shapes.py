@@ -9,7 +9,6 @@ from channels import registry
 from gateway.model.content import plain_text, to_doc
 from gateway.model.conversation import Conversation, Lead
 from gateway.model.file import File
-from gateway.model.knowledge import Document
 from gateway.model.message import Message
 from gateway.model.tenant import Channel
 
@@ -288,22 +287,6 @@ class ChannelShape(Shape):
 
 class ChannelList(Shape):
     items: list[ChannelShape]
-
-
-class DocumentShape(Shape):
-    id: str
-    title: str
-    origin: str
-    chunks: int
-    added: datetime
-
-    @classmethod
-    def of(cls, d: Document) -> "DocumentShape":
-        return cls(**{f: getattr(d, f) for f in cls.model_fields})
-
-
-class DocumentList(Shape):
-    items: list[DocumentShape]
 
 
 class PresenceShape(Shape):

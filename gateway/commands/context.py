@@ -24,7 +24,7 @@ class Context:
     def __init__(self, settings: Settings, store: Store | None, as_json: bool) -> None:
         self.settings = settings
         self._store = store
-        self._json = as_json
+        self.as_json = as_json
 
     @property
     def store(self) -> Store:
@@ -33,7 +33,7 @@ class Context:
 
     def show(self, value: Any, lines: Callable[[], Sequence[str]]) -> None:
         """Print the value as JSON where asked for, else the lines for people."""
-        if self._json:
+        if self.as_json:
             print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
         else:
             print("\n".join(lines()))

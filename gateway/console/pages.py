@@ -15,11 +15,13 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from gateway.console.again import Asked, TemplateForm, refusal, window_shown
+from gateway.console.learning import Learning
 from gateway.desk import Desk
 from gateway.files import FileLinks
 from gateway.model.content import Album, Content, Edit, Media, plain_text
 from gateway.model.errors import Conflict, Invalid, NotFound
 from gateway.model.ports import Clock
+from gateway.questions import Questions
 from gateway.reopen import Reopen
 from gateway.store import Store
 from gateway.store.access import Session
@@ -33,8 +35,16 @@ Page = Callable[[web.Request, Session], Awaitable[web.Response]]
 
 class Console:
     def __init__(
-        self, store: Store, clock: Clock, secure: bool, links: FileLinks, desk: Desk, reopen: Reopen
+        self,
+        store: Store,
+        clock: Clock,
+        secure: bool,
+        links: FileLinks,
+        desk: Desk,
+        reopen: Reopen,
+        questions: Questions,
     ) -> None:
+        self._learning = Learning(store, questions, clock)
         self._links = links
         self._desk = desk
         self._reopen = reopen
@@ -58,7 +68,10 @@ class Console:
             web.get("/console", self._signed_in(self.conversations)),
             web.get("/console/conversations/{conversation}", self._signed_in(self.conversation)),
             web.post("/console/conversations/{conversation}/template", self._signed_in(self.send_template)),
+            web.post("/console/conversations/{conversation}/rate", self._signed_in(self.rate)),
             web.get("/console/leads", self._signed_in(self.leads)),
+            web.get("/console/questions", self._signed_in(self.questions)),
+            web.post("/console/questions/{gap}", self._signed_in(self.settle)),
             web.get("/console/sign-in", self.sign_in_page),
             web.post("/console/sign-in", self.sign_in),
             web.post("/console/sign-out", self.sign_out),
@@ -139,6 +152,9 @@ class Console:
             "files": await self._files(session.tenant, [m.content for m in page.messages]),
             "window": window,
             "form": None,
+            "rated": await store.asked.thumbs(
+                [m.turn for m in page.messages if m.turn and m.author == "bot"]
+            ),
             "here": "",
         }
         if window is not None and not window.open and not conversation.merged_into:
@@ -164,6 +180,35 @@ class Console:
             _before(request), self._clock(), PAGE
         )
         return self._render("leads.html", {"session": session, "page": found, "here": "leads"})
+
+    async def questions(self, request: web.Request, session: Session) -> web.Response:
+        page = await self._learning.page(session.tenant)
+        return self._render("questions.html", {"session": session, "page": page, "here": "questions"})
+
+    async def settle(self, request: web.Request, session: Session) -> web.Response:
+        """An answer to a question that had none, or that it needs none."""
+        form = await _form(request)
+        if not same_origin(request) or form.get("csrf") != session.csrf:
+            return self._render("missing.html", {"session": session, "here": ""}, status=403)
+        try:
+            page = await self._learning.settle(session.tenant, request.match_info["gap"], form)
+        except NotFound:
+            return self._render("missing.html", {"session": session, "here": ""}, status=404)
+        if page is None:
+            return web.Response(status=303, headers={"Location": "/console/questions"})
+        return self._render("questions.html", {"session": session, "page": page, "here": "questions"}, 422)
+
+    async def rate(self, request: web.Request, session: Session) -> web.Response:
+        """What an agent thinks of one of the bot's answers."""
+        form = await _form(request)
+        if not same_origin(request) or form.get("csrf") != session.csrf:
+            return self._render("missing.html", {"session": session, "here": ""}, status=403)
+        try:
+            await self._learning.rate(session.tenant, form.get("asked", "")[:64], form.get("thumb", ""))
+        except NotFound:
+            return self._render("missing.html", {"session": session, "here": ""}, status=404)
+        where = f"/console/conversations/{request.match_info['conversation']}"
+        return web.Response(status=303, headers={"Location": where})
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
         return self._render("sign_in.html", {"link": request.query.get("link", ""), "failed": False})

@@ -10,9 +10,11 @@ from gateway.model.answers import Asked, Thumb
 from gateway.store.database import Database, guarded
 from gateway.store.docs import Doc, aware
 from gateway.store.group import insert_new
-from gateway.store.rows import by_provider_id
+from gateway.store.rows import by_provider_id, find_named
 
 KEPT: Final = timedelta(days=90)
+
+LOOKED_AT: Final = 2_000
 
 
 class AskedStore:
@@ -47,6 +49,19 @@ class AskedStore:
         async with guarded():
             docs = await self._asked.find(which).sort("at", -1).limit(limit).to_list()
         return [self._read(d) for d in docs]
+
+    async def rated(self, since: datetime, thumb: Thumb, limit: int) -> list[Asked]:
+        """Those that a customer or an agent rated so since then, the latest first. At most 2,000 questions are looked at."""
+        found = await self.latest(since, LOOKED_AT)
+        return [a for a in found if thumb in (a.thumb, a.agent_thumb)][:limit]
+
+    async def thumbs(self, asked: Sequence[str]) -> dict[str, Thumb | None]:
+        """By id what an agent thinks of the answer: only of those that are kept."""
+        async with guarded():
+            docs = await find_named(
+                self._asked, "_id", list(dict.fromkeys(asked)), {}, {"tenant": 1, "agent_thumb": 1}
+            )
+        return {d["_id"]: d.get("agent_thumb") for d in docs if d["tenant"] == self._tenant}
 
     async def of_message(self, message: str) -> str | None:
         """The id of the question that one of our messages answers."""

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from tests.bench import campaign, channels, delivery, exchange, receive, sockets, start, tenants, work
+from tests.bench import brain, campaign, channels, delivery, exchange, receive, sockets, start, tenants, work
 
 ALL = {
     "receive": (receive.run, "webhooks a second through the whole receive path, against a bare handler"),
@@ -17,6 +17,7 @@ ALL = {
     "fairness": (delivery.fairness, "a tenant's replies while another has a campaign queued"),
     "work": (work.run, "the same over Redis, with one and with two workers; the shared queue alone"),
     "sockets": (sockets.run, "memory of an idle widget connection"),
+    "brain": (brain.run, "question to answer with 2,000 and 50,000 passages; memory of an index; eviction"),
     "start": (start.run, "seconds until ready, memory at rest"),
 }
 

@@ -66,10 +66,13 @@ class DiesAt(RoundTrips):
 class NoEmbedder:
     """No documents here, so no model to load."""
 
+    model = "none"
     dimensions = 1
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         return np.zeros((len(texts), 1), dtype=np.float32)
+
+    near = embed
 
 
 async def fill(store: Store, tenants: int) -> None:

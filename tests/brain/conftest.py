@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from brain.embed import Embedder, WordLlamaEmbedder
+from brain.embed import Embedder, LocalEmbedder
 from brain.evaluate import Outcome, load, measure
 from brain.ingest import add_path
 from brain.memory import MemoryKnowledge
@@ -25,7 +25,7 @@ def store() -> MemoryKnowledge:
 
 @pytest.fixture(scope="session")
 def embedder() -> Embedder:
-    return WordLlamaEmbedder()
+    return LocalEmbedder()
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ async def test_odd_files_end_in_an_answer(
 
 
 def test_the_child_loads_no_model() -> None:
-    order = "dict(name='a.md', memory=2**29, cpu=9, output=10**6)"
+    order = "dict(files=[['a.md', 10]], memory=2**29, cpu=9, output=10**6)"
     code = f"""
 import sys, json
 sys.argv = ["x", json.dumps({order})]

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from brain.answerer import Answerer, local_answerer
 from brain.ask import ask
 from brain.cache import IndexCache
 from brain.embed import Embedder
-from brain.index import Index, build
+from brain.index import ENGLISH, Asked, Index, build
 from brain.ingest import add_file
-from brain.local import LocalBrain, local_brain
 from brain.memory import MemoryKnowledge
 from brain.port import Scored
 from brain.retrieve import Retriever
@@ -23,11 +24,11 @@ from tests.brain.conftest import NOW, document
 
 
 @pytest.fixture
-def lumen(lumen_store: MemoryKnowledge, embedder: Embedder) -> LocalBrain:
-    return local_brain(lumen_store, embedder)
+def lumen(lumen_store: MemoryKnowledge, embedder: Embedder) -> Answerer:
+    return local_answerer(lumen_store, embedder)
 
 
-async def test_answers_with_their_source(lumen: LocalBrain) -> None:
+async def test_answers_with_their_source(lumen: Answerer) -> None:
     answer = await lumen.answer(Question("lumen", "How long is the warranty on the frame?"))
     assert answer.known
     assert "ten years" in answer.text
@@ -38,7 +39,7 @@ async def test_answers_with_their_source(lumen: LocalBrain) -> None:
     assert pair.sources == (Source("FAQ › Can I bring my dog into the shop?"),)
 
 
-async def test_answers_are_short_and_end_with_sentences(lumen: LocalBrain) -> None:
+async def test_answers_are_short_and_end_with_sentences(lumen: Answerer) -> None:
     answer = await lumen.answer(Question("lumen", "How much does a full service cost?"))
     assert "Full service — Price: €120" in answer.text
     assert "overhaul" not in answer.text
@@ -52,18 +53,18 @@ async def test_answers_are_short_and_end_with_sentences(lumen: LocalBrain) -> No
         "write me a poem",
         "Do you repair motorcycles?",
         "do you repair motorcycles",
-        "do you sell cars",
+        "do you rent skis",
         "asdf qwer",
         "🚲",
         "!!!",
     ],
 )
-async def test_what_the_documents_do_not_say_is_not_known(lumen: LocalBrain, text: str) -> None:
+async def test_what_the_documents_do_not_say_is_not_known(lumen: Answerer, text: str) -> None:
     answer = await lumen.answer(Question("lumen", text))
     assert (answer.known, answer.text, answer.sources) == (False, "", ())
 
 
-async def test_rules_come_before_small_talk_and_documents(lumen: LocalBrain) -> None:
+async def test_rules_come_before_small_talk_and_documents(lumen: Answerer) -> None:
     rules = (Rule("hello", "Welcome aboard!"), Rule("full service", "Ask Ana.", regex=True))
     for text, said in (("Hello!", "Welcome aboard!"), ("price of a full service?", "Ask Ana.")):
         answer = await lumen.answer(Question("lumen", text, rules))
@@ -72,22 +73,22 @@ async def test_rules_come_before_small_talk_and_documents(lumen: LocalBrain) -> 
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\0", "\ud800", "a" * 100_000, "[(*", "ß" * 999, "؟"])
-async def test_no_question_raises(lumen: LocalBrain, text: str) -> None:
+async def test_no_question_raises(lumen: Answerer, text: str) -> None:
     assert not (await lumen.answer(Question("lumen", text))).known
 
 
 async def test_a_tenant_without_documents_knows_nothing(store: MemoryKnowledge, embedder: Embedder) -> None:
-    assert not (await local_brain(store, embedder).answer(Question("empty", "When do you open?"))).known
+    assert not (await local_answerer(store, embedder).answer(Question("empty", "When do you open?"))).known
 
 
-async def test_tenants_do_not_see_each_other(lumen: LocalBrain) -> None:
+async def test_tenants_do_not_see_each_other(lumen: Answerer) -> None:
     assert not (await lumen.answer(Question("other", "How much does a full service cost?"))).known
 
 
 async def test_a_new_version_is_read_and_the_old_one_forgotten(
     store: MemoryKnowledge, embedder: Embedder
 ) -> None:
-    brain = local_brain(store, embedder)
+    brain = local_answerer(store, embedder)
     question = Question("t", "How much is a haircut?")
     for price in ("$20", "$30"):
         data = f"# Salon\n\nA haircut costs {price}.".encode()
@@ -99,12 +100,12 @@ async def test_a_new_version_is_read_and_the_old_one_forgotten(
 async def test_other_languages_are_answered_by_words(store: MemoryKnowledge, embedder: Embedder) -> None:
     text = "# متجر\n\n## ساعات العمل\n\nنفتح من الاثنين إلى الجمعة.\n\n## الدفع\n\nنقبل البطاقات والنقد."
     await add_file(store, embedder, "t", "a.md", text.encode(), NOW)
-    brain = local_brain(store, embedder)
+    brain = local_answerer(store, embedder)
     assert "الاثنين" in (await brain.answer(Question("t", "ما هي ساعات العمل؟"))).text
     assert not (await brain.answer(Question("t", "هل تبيعون السيارات؟"))).known
 
 
-async def test_ask_shows_the_scores(lumen: LocalBrain) -> None:
+async def test_ask_shows_the_scores(lumen: Answerer) -> None:
     asked = await ask(lumen, Question("lumen", "How much is a city bike per day?"), top=4)
     assert len(asked.passages) == 4
     best = asked.passages[0]
@@ -126,13 +127,13 @@ async def test_another_provider_words_the_answer(store: MemoryKnowledge, embedde
             return Answer(True, passages[0].passage.text.upper(), (passages[0].passage.source,), by=self.name)
 
     await add_file(store, embedder, "t", "a.md", b"A haircut costs $20.", NOW)
-    brain = LocalBrain(Retriever(store, embedder), Loud())
+    brain = Answerer(Retriever(store, embedder), embedder, Loud())
     assert (await brain.answer(Question("t", "What does a haircut cost?"))).text == "A HAIRCUT COSTS $20."
     assert not (await brain.answer(Question("t", "Who won the war?"))).known
 
 
 def index(words: int = 1) -> Index:
-    return build([Chunk("c", "d", 0, "word " * words)], [document()], 4)
+    return build([Chunk("c", "d", 0, "word " * words)], [document()], (), "m", 4)
 
 
 async def test_an_index_is_built_once_for_all_who_wait() -> None:
@@ -169,7 +170,7 @@ async def test_a_failed_build_is_told_and_tried_again() -> None:
 
 
 async def test_the_least_recently_used_goes_first() -> None:
-    one = index(1000)
+    one = index()
     cache = IndexCache(budget=int(one.size * 2.5))
 
     async def make() -> Index:
@@ -195,10 +196,12 @@ async def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
 
 
 def test_passages_without_a_vector_are_found_by_words() -> None:
-    found = build([Chunk("c", "d", 0, "blue shoes"), Chunk("e", "gone", 0, "hats")], [document()], 4)
+    chunks = [Chunk("c", "d", 0, "blue shoes"), Chunk("f", "d", 1, "hats"), Chunk("e", "gone", 0, "shoes")]
+    found = build(chunks, [document()], (), "m", 4)
     assert list(found.words(question_terms("a shoe")) > 0) == [True, False]
-    assert found.passages[1].title == ""
+    assert [passage.text for passage in found.read([1, 0])] == ["hats", "blue shoes"]
 
 
 def test_an_empty_index() -> None:
-    assert build([], [], 4).size == 4
+    empty = build([], [], (), "m", 4)
+    assert empty.search(Asked(["x"], np.zeros(4, dtype=np.float32)), ENGLISH, 3) == []

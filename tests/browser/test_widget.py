@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Chat, NewContext
 from tests.browser.gateway_double import GREETING, SITE, GatewayDouble, Json, Visitor
+from tests.browser.test_access import axe
 
 CHOICES = {
     "type": "buttons",
@@ -209,6 +210,44 @@ def test_a_form_is_cancelled(chat: Chat, gateway: GatewayDouble) -> None:
     expected = {"type": "form_reply", "values": {}, "to": asked["id"], "cancelled": True}
     assert gateway.of("send")[0]["content"] == expected
     expect(chat.bubble("Form cancelled")).to_be_visible()
+
+
+def test_an_answer_is_shown_while_it_is_written_and_the_message_takes_its_place(
+    chat: Chat, gateway: GatewayDouble
+) -> None:
+    chat.visit(gateway.page()).open()
+    gateway.wait_connected()
+    draft = chat.page.locator(".typing")
+    for text in ("We open at nine.", "We open at nine. <b>On Sundays</b> we rest."):
+        gateway.send({"t": "typing", "on": True, "text": text})
+        expect(draft).to_have_text(text)
+    # Another answer is being written in its place: nothing of the first one stays.
+    gateway.send({"t": "typing", "on": True, "text": ""})
+    expect(draft).to_have_text("Typing…")
+    gateway.send({"t": "typing", "on": True, "text": "Nine to five."})
+    gateway.say("Nine to five.")
+    expect(draft).to_be_hidden()
+    expect(chat.bubble("Nine to five.")).to_have_count(1)
+    assert chat.errors == []
+
+
+def test_an_answer_from_documents_can_be_rated_and_that_taken_back(
+    chat: Chat, gateway: GatewayDouble
+) -> None:
+    chat.visit(gateway.page()).open()
+    gateway.wait_connected()
+    gateway.say("Hello!")
+    gateway.say({"type": "text", "text": "Nine to five.", "sources": [{"title": "Hours"}]})
+    up, down = (chat.page.get_by_role("button", name=f"{word} answer") for word in ("Good", "Bad"))
+    expect(up).to_have_count(1)  # only what rests on documents
+    for button, said in ((up, "up"), (down, "down"), (down, None)):
+        before = len(gateway.of("rate"))
+        button.click()
+        gateway.wait(lambda before=before: len(gateway.of("rate")) > before, "a rating")  # type: ignore[misc]
+        assert gateway.of("rate")[-1]["thumb"] == said
+        expect(button).to_have_attribute("aria-pressed", "true" if said else "false")
+    expect(up).to_have_attribute("aria-pressed", "false")
+    assert axe(chat) == []
 
 
 def test_typing_on_both_sides(chat: Chat, gateway: GatewayDouble) -> None:

@@ -33,10 +33,13 @@ class Repeats:
 class NoEmbedder:
     """No documents here, so no model to load."""
 
+    model = "none"
     dimensions = 1
 
     async def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         return np.zeros((len(texts), 1), dtype=np.float32)
+
+    near = embed
 
 
 def die_with_parent() -> None:

@@ -9,8 +9,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.api.routes import PREFIX
+from gateway.model.answers import Asked, Gap, Submission
 from gateway.model.campaign import Campaign
 from gateway.model.conversation import Conversation
+from gateway.model.knowledge import Chunk, Collection, Document
 from tests.conftest import Running, make_tenant
 from tests.core.visitor import Visitor
 from tests.providers.graph_webhooks import text_webhook
@@ -39,6 +41,8 @@ ACCESS = {
     "GET /console/slack/install": "user", "GET /console": "user",
     "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
     "POST /console/conversations/{conversation}/template": "user",
+    "POST /console/conversations/{conversation}/rate": "user", "GET /console/questions": "user",
+    "POST /console/questions/{gap}": "user",
     # A key
     "GET /api/v1/conversations": "key", "GET /api/v1/conversations/{conversation}": "key",
     "GET /api/v1/conversations/{conversation}/presence": "key",
@@ -61,6 +65,17 @@ ACCESS = {
     "POST /api/v1/campaigns/{campaign}/pause": "key", "POST /api/v1/campaigns/{campaign}/resume": "key",
     "POST /api/v1/campaigns/{campaign}/cancel": "key", "GET /api/v1/campaigns/{campaign}/results": "key",
     "GET /api/v1/campaigns/{campaign}/recipients": "key", "GET /api/v1/campaigns/{campaign}/errors": "key",
+    "GET /api/v1/documents/{document}": "key", "DELETE /api/v1/documents/{document}": "key",
+    "POST /api/v1/documents/answer": "key", "GET /api/v1/sources": "key", "POST /api/v1/sources/file": "key",
+    "POST /api/v1/sources/text": "key", "POST /api/v1/sources/site": "key", "GET /api/v1/sources/{source}": "key",
+    "POST /api/v1/sources/{source}/cancel": "key", "POST /api/v1/sources/{source}/again": "key",
+    "DELETE /api/v1/sources/{source}": "key", "GET /api/v1/collections": "key", "POST /api/v1/collections": "key",
+    "PUT /api/v1/collections/{collection}": "key", "DELETE /api/v1/collections/{collection}": "key",
+    "POST /api/v1/drafts/publish": "key", "POST /api/v1/drafts/discard": "key",
+    "GET /api/v1/rules": "key", "PUT /api/v1/rules": "key", "GET /api/v1/forms": "key", "PUT /api/v1/forms": "key",
+    "GET /api/v1/forms/{form}/submissions": "key", "GET /api/v1/questions": "key",
+    "PUT /api/v1/questions/{asked}/thumb": "key", "GET /api/v1/gaps": "key", "POST /api/v1/gaps/{gap}/answer": "key",
+    "POST /api/v1/gaps/{gap}/dismiss": "key",
     "GET /api/v1/contacts/{contact}/decisions": "key",
     "GET /api/v1/consents": "key", "POST /api/v1/consents": "key", "POST /api/v1/consents/withdrawals": "key",
     "POST /api/v1/consents/imports": "key", "GET /api/v1/consents/contacts/{contact}": "key",
@@ -78,6 +93,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/consents/signals/{signal}": {"confirmed": False},
     "POST /api/v1/consents/{entry}/correction": {"state": "granted", "note": "x"},
     "PATCH /api/v1/templates/{template}": {"footer": "x"},
+    "PUT /api/v1/questions/{asked}/thumb": {"thumb": "up"},
+    "POST /api/v1/gaps/{gap}/answer": {"answer": "x"},
+    "PUT /api/v1/collections/{collection}": {"channels": []},
     "POST /api/v1/templates/{template}/preview": {},
     "POST /api/v1/templates/{template}/test": {"phone": "34600111222", "channel": "ch_wa"},
 }
@@ -88,7 +106,18 @@ NAMED = frozenset(
 )
 """Addresses whose body names the channel: another tenant's is not there."""
 
+OWN = frozenset(
+    f"/api/v1/{path}"
+    for path in (
+        *("files", "permission", "collections", "documents/answer", "sources/file", "sources/text", "sources/site"),
+        *("drafts/publish", "drafts/discard", "rules", "forms"),
+    )
+)
+"""Addresses that take whatever comes for whoever sends it, or show only what is theirs."""
+
 NOBODYS = {
+    **{"form": "booking", "asked": "m_x", "gap": "gap_x"},
+    **{"document": "d_x", "source": "s_x", "collection": "x"},
     **{"campaign": "cm_x", "contact": "ct_x", "entry": "ce_x", "signal": "ce_x"},
     **{"conversation": "cv_x", "message": "m_x", "file": "f_x", "channel": "ch_x", "template": "tp_x"},
 }
@@ -168,6 +197,16 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
     [entry] = [e async for e in running.store.of("acme").ledger.all()]
     sending = Campaign("cm_canary", "acme", "ch_wa", "canary", "x", (), running.clock())
     await running.store.of("acme").campaigns.add(sending)
+    known = Document("d_canary", "acme", "canary", "canary.md", "x", 1, running.clock())
+    await running.store.knowledge.put("acme", known, [Chunk("d_canary-0", "d_canary", 0, "canary")])
+    source = await running.gateway.intake.text("acme", "canary", "canary")
+    await running.store.knowledge.set_collection(Collection("acme", "canaries"), new=True)
+    own, now = running.store.of("acme"), running.clock().replace(microsecond=0)
+    asked = Asked("m_canary", "acme", now, "canary?", "ch_web", "ct", conversation.id, False)
+    await own.asked.put([asked])
+    gap = Gap("gap_canary", "acme", "canary?", 1, now, now)
+    await own.gaps.add(gap)
+    await own.submissions.put(Submission("sub_1", "acme", "canary", now, "ch_web", "ct", conversation.id, ()))
     await make_tenant(running.store, "bolt")
     headers = await key_of(running, "bolt")
     for method, path in routes(running):
@@ -184,22 +223,29 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
                 entry=entry.id,
                 signal="ce_x",
                 campaign=sending.id,
+                document=known.id,
+                source=source.id,
+                collection="canaries",
+                form="canary",
+                asked=asked.id,
+                gap=gap.id,
             )
             body: Any = {"owner": "agent"} if method == "PUT" else {"content": {"type": "text", "text": "x"}}
             body = BODIES.get(f"{method} {path}", body)
             code, found = await call(running, method, address, headers, body if method != "GET" else None)
-            if path == "/api/v1/files" or (method, path) == ("POST", "/api/v1/templates"):
-                continue  # it takes whatever comes, for whoever sends it
-            if path == "/api/v1/permission":
-                continue  # their own
+            if path in OWN or (method, path) == ("POST", "/api/v1/templates"):
+                assert "anary" not in json.dumps(found)
+                continue
             if "{" in path or (method == "POST" and path in NAMED):
                 assert (code, found["code"]) == (404, "not_found"), path
             else:
                 assert (code, found["items"]) == (200, []), path
             assert "anary" not in json.dumps(found)
+    assert {d.id for d in await running.store.knowledge.documents("acme")} >= {known.id}
     assert await running.conversations() == (conversation,)
     assert await running.transcript(conversation.id) == transcript
     assert await running.conversations("bolt") == ()
+    assert (await own.gaps.get(gap.id), (await own.asked.get(asked.id)) is not None) == (gap, True)
     assert [e async for e in running.store.of("acme").ledger.all()] == [entry]
 
 

@@ -62,6 +62,7 @@ _METHODS: Mapping[str, tuple[str, str]] = {
     "sendVenue": ("chat_id latitude longitude title address", _SEND + "foursquare_id google_place_id"),
     "sendContact": ("chat_id phone_number first_name", _SEND + "last_name vcard"),
     "sendChatAction": ("chat_id action", "business_connection_id message_thread_id"),
+    "sendMessageDraft": ("chat_id draft_id text", "message_thread_id parse_mode entities"),
     "setMessageReaction": ("chat_id message_id", "reaction is_big"),
     "answerCallbackQuery": ("callback_query_id", "text show_alert url cache_time"),
     "editMessageText": ("chat_id message_id text", _EDIT + "parse_mode entities link_preview_options"),
@@ -396,6 +397,15 @@ def _action(params: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _draft(params: Mapping[str, Any]) -> dict[str, Any]:
+    """https://core.telegram.org/bots/api#sendmessagedraft"""
+    if not isinstance(params["chat_id"], int) or params["chat_id"] <= 0:
+        raise bad("TEXTDRAFT_PEER_INVALID")
+    if not isinstance(params["draft_id"], int) or params["draft_id"] == 0:
+        raise bad("draft_id must be non-zero")
+    return {}
+
+
 _TEXT, _CAPTIONED = _texted("text", 4096), _texted("caption", 1024)
 _FILES = {
     f"send{kind}": (_CAPTIONED, _keyboard, _reply)
@@ -410,6 +420,7 @@ _RULES: Mapping[str, Sequence[Callable[[Mapping[str, Any]], dict[str, Any]]]] = 
     "sendVenue": (_point, _keyboard, _reply),
     "sendContact": (_person, _keyboard, _reply),
     "sendChatAction": (_action,),
+    "sendMessageDraft": (_draft, _texted("text", 4096)),
     "setMessageReaction": (_reaction,),
     "editMessageText": (_TEXT, _keyboard),
     "editMessageCaption": (_CAPTIONED, _keyboard),

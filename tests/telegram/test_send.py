@@ -31,6 +31,7 @@ from gateway.model.content import (
     System,
     Text,
 )
+from gateway.model.conversation import Conversation
 from gateway.model.errors import SendError
 from tests.providers.bot_api import MB, Fault
 from tests.telegram.reading import BOT, NOW
@@ -257,6 +258,27 @@ async def test_business_messages_are_marked_read(rig: Rig) -> None:
     await rig.adapter.mark_read(CHANNEL, message, f"{ANA};business=bc", True)
     assert [c.method for c in rig.api.calls] == ["sendChatAction", "readBusinessMessage"]
     assert rig.last() == {"chat_id": ANA, "business_connection_id": "bc", "message_id": 5}
+
+
+# Drafts ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_shown_while_it_is_written_in_private_chats_only(rig: Rig) -> None:
+    message = incoming(HOLA, f"{ANA}:5")
+
+    async def draft(address: str, text: str) -> None:
+        talk = Conversation("c", "t", "ch", "ct", address, message.at)
+        await rig.adapter.show_draft(CHANNEL, talk, message, text)
+
+    await draft(str(ANA), "We open")
+    await draft(str(ANA), "We open at nine.")
+    first, second = (c.params for c in rig.api.calls)
+    assert (second["chat_id"], second["text"]) == (ANA, "We open at nine.")
+    assert first["draft_id"] == second["draft_id"] != 0
+    await draft(str(ANA), "")
+    await draft(GROUP, "We open")
+    await draft(f"{ANA};business=b", "We open")
+    assert len(rig.api.calls) == 2
 
 
 # Trouble --------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""A web site's pages, read politely and within bounds: see `brain.crawl.crawler`."""
