@@ -94,17 +94,16 @@ export class Bubble {
     const thumbs = ["up", "down"].map((thumb) =>
       el("button", {
         type: "button",
-        class: "thumb",
+        class: "thumb " + thumb,
         "aria-pressed": "false",
         "aria-label": this.#words.say(thumb),
         title: this.#words.say(thumb),
-        text: thumb === "up" ? "👍" : "👎",
         onclick: ({ currentTarget: pressed }) => {
           const on = pressed.ariaPressed !== "true";
           if (!this.#act.rate(id, on ? thumb : null)) return;
           for (const button of thumbs) button.ariaPressed = String(on && button === pressed);
         },
-      }),
+      }, icon("thumb")),
     );
     this.node.append(el("div", { class: "thumbs" }, ...thumbs));
   }
