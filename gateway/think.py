@@ -100,7 +100,7 @@ class Thinker:
             said,
             conversation,
             tenant.name,
-            channel.site.greeting,
+            channel.site.greeting or tenant.answers.greeting,
             cause,
             tenant.permissions,
             keyword,
