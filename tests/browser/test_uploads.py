@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Dialog, Page, Request
 
 from tests.browser.conftest import NewContext
 from tests.browser.story_gateway import RealGateway
@@ -67,15 +68,30 @@ def uploaded(real: RealGateway, key: str, name: str, data: bytes) -> str | None:
     return str(found["url"])
 
 
+def watched(page: Page) -> list[str]:
+    """What a script that ran has left: a dialog, or a request."""
+    ran: list[str] = []
+
+    def dialog(shown: Dialog) -> None:
+        ran.append(shown.message)
+        shown.dismiss()
+
+    def request(made: Request) -> None:
+        if "?ran" in made.url:
+            ran.append(made.url)
+
+    page.on("dialog", dialog)
+    page.on("request", request)
+    return ran
+
+
 def test_row_31_no_script_of_an_uploaded_file_runs(real: RealGateway, new_context: NewContext) -> None:
     key = real.command("key", "create", "--tenant", "demo")["key"]
     there = {name: uploaded(real, key, name, data) for name, data in EVIL.items()}
     addresses = [url for url in there.values() if url]
     assert addresses, "nothing was kept, so nothing was shown"
     page = new_context().new_page()
-    ran: list[str] = []
-    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: ran.append(request.url) if "?ran" in request.url else None)
+    ran = watched(page)
     page.on("download", lambda download: download.cancel())
     for url in addresses:
         try:
@@ -96,8 +112,7 @@ def test_row_31_no_script_of_an_uploaded_file_runs(real: RealGateway, new_contex
 def test_the_proof_can_fail(new_context: NewContext, real: RealGateway) -> None:
     """The same page, if it was served as one, does run its script."""
     page = new_context().new_page()
-    ran: list[str] = []
-    page.on("request", lambda request: ran.append(request.url) if "?ran" in request.url else None)
+    ran = watched(page)
     page.route(f"{real.url}/evil", lambda route: route.fulfill(body=HTML, content_type="text/html"))
     page.goto(f"{real.url}/evil")
     page.wait_for_load_state("networkidle")
