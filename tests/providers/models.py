@@ -13,7 +13,20 @@ from aiohttp import web
 
 Json = dict[str, Any]
 BEHAVIOURS = frozenset(
-    {"well", "hang", "stall", "truncate", "malformed", "odd", "endless", "error", "silent", "drop", "page", "slow"}
+    {
+        "well",
+        "hang",
+        "stall",
+        "truncate",
+        "malformed",
+        "odd",
+        "endless",
+        "error",
+        "silent",
+        "drop",
+        "page",
+        "slow",
+    }
 )
 
 
@@ -37,6 +50,8 @@ class ModelStandIn:
     under_way: int = 0
     most_under_way: int = 0
     retry_after: str = "7"
+    after: int = 3
+    """So many pieces of text are sent before a stream goes wrong."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
 
@@ -64,7 +79,9 @@ class ModelStandIn:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    def _handler(self, rules: Callable[[Json], list[str]]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _handler(
+        self, rules: Callable[[Json], list[str]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             body = await request.json()
             self.calls.append(Call(request.path, body, dict(request.headers)))
@@ -140,7 +157,7 @@ class Stream:
     async def misbehave(self) -> bool:
         """Whether the stream ends here, badly."""
         self.sent += 1
-        if self.sent < 3:
+        if self.sent < self._stand_in.after:
             return False
         match self._behaviour:
             case "stall":
