@@ -18,7 +18,7 @@ from brain.circuit import Circuits
 from brain.edited import Edited
 from brain.embed import Embedder
 from brain.guards import is_order, outward
-from brain.links import allowed_hosts
+from brain.links import allowed_hosts, is_allowed
 from brain.parse.encoding import clean
 from brain.port import LanguageModel, Provider, ProviderError
 from brain.providers.local import Quote
@@ -32,6 +32,7 @@ from brain.support import Found
 from brain.words import terms
 from brain.writer import Patience, Unfit, Writer
 from gateway.model.answers import Answer, Cited, Listener, Question, Used
+from gateway.model.content import Source
 from gateway.model.errors import ParleyError
 from gateway.model.knowledge import KnowledgeStore
 
@@ -102,6 +103,7 @@ class Answerer:
         self, question: Question, found: Found, listener: Listener | None = None, start: float | None = None
     ) -> Answer:
         """The answer from passages that support one. `start` is when the customer began to wait, by the loop's clock."""
+        question = replace(question, text=clean(question.text).strip())
         begun = asyncio.get_running_loop().time() if start is None else start
         score = found.passages[0].support if found.passages else 0.0
         if not found.known:
@@ -115,6 +117,7 @@ class Answerer:
             why = written.why
         return replace(
             written,
+            sources=tuple(_tidy(source) for source in written.sources),
             asked=found.asked,
             failed=tuple(dict.fromkeys((*found.failed, *failed))),
             why=why,
@@ -201,6 +204,16 @@ class Answerer:
             return replace(answer, known=False, text="", sources=(), cited=(), why="guard")
         whole = (Cited(0, len(kept), tuple(range(len(answer.sources)))),) if answer.sources else ()
         return replace(answer, text=kept, cited=whole)
+
+
+def _tidy(source: Source) -> Source:
+    """A source as it may be shown: a file's name can hold an address, too, and a document's own can be anything."""
+    url = source.url if source.url and source.url.lower().startswith(("http://", "https://")) else None
+    title = outward(Edited.of(source.title), allowed_hosts([url] if url else [])).text
+    shown = " ".join(word for part in parts(title) if not is_order(part.text) for word in part.text.split())
+    return Source(
+        shown.strip(" ›") or "…", url if url and is_allowed(url, allowed_hosts([url])) else None, source.page
+    )
 
 
 def is_forbidden(text: str, topics: Sequence[str]) -> bool:

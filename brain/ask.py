@@ -21,4 +21,4 @@ async def ask(brain: Answerer, question: Question, top: int = 5) -> Asked:
     if early := brain.without_search(question):
         return Asked(early)
     found = await brain.find(question, top, judged=top)
-    return Asked(await brain.conclude(question, found), found.passages, found.calibration.threshold)
+    return Asked(await brain.conclude(question, found), found.passages, found.least)

@@ -11,6 +11,9 @@ BUDGET = 256 * 1024 * 1024
 BUILDS = 2
 """How many are built at a time: each holds its tenant's documents in memory while it is."""
 
+PATIENCE = 2.0
+"""Seconds. An index of 50,000 passages takes about 15 to build: a customer does not wait for that."""
+
 Build = Callable[[], Awaitable[Index]]
 
 
@@ -34,9 +37,12 @@ class IndexCache:
         """Whose indexes are kept, the least recently used first."""
         return tuple(self._kept)
 
-    async def get(self, tenant: str, version: int, build: Build) -> Index:
+    async def get(self, tenant: str, version: int, build: Build, patience: float | None = PATIENCE) -> Index:
         """The index, built with `build` if it is not kept. A failed build is told to all who wait, and the
-        next call tries again; a waiter that is cancelled does not stop the build."""
+        next call tries again; a waiter that is cancelled does not stop the build.
+
+        Who has waited for `patience` seconds is given that of the version before, where there is one (None: never).
+        """
         kept = self._kept.get(tenant)
         if kept and kept[0] == version:
             self._kept.move_to_end(tenant)
@@ -45,7 +51,10 @@ class IndexCache:
         if task is None:
             task = asyncio.create_task(self._make(tenant, version, build))
             self._building[tenant, version] = task
-        return await asyncio.shield(task)
+        if kept is None or patience is None:
+            return await asyncio.shield(task)
+        done, _ = await asyncio.wait({task}, timeout=patience)
+        return task.result() if done else kept[1]
 
     async def _make(self, tenant: str, version: int, build: Build) -> Index:
         try:

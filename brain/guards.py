@@ -18,7 +18,7 @@ from brain.sentences import Part, parts
 from brain.words import fold
 
 _TOKEN: Final = re.compile(
-    r"<\|[^|>\n]{0,60}\|>|<\uff5c[^>\n]{0,60}>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|"
+    r"<\|[^|>\n]{0,60}\|>(?:\s*(?:system|user|assistant)\b)?|<start_of_turn>\s*(?:system|user|model)\b|<\uff5c[^>\n]{0,60}>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|"
     r"\[/?(?:SYSTEM|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)[^\]\n]{0,20}\]|</?(?:system|assistant|user|tool|document|documents|"
     r"instructions?|context|think|function_calls?)[^<>\n]{0,80}>|<(?:BOS|EOS)_TOKEN>|\{\{[^{}\n]{0,80}\}\}",
     re.IGNORECASE,
@@ -55,15 +55,23 @@ _ORDERS: Final = tuple(
         r"\b(?:prompt|instrucciones|mensaje|instrucoes|mensagem|invite|message|anweisungen|istruzioni|messaggio)\s+(?:del?|do|du|des|di)\s*(?:el\s+)?"
         r"(?:sistema|systeme|systems?)",
         r"\bsystem-?prompt|\bsystemanweisung|\bmessage systeme|مطالبة النظام|رسالة النظام|موجه النظام|सिस्टम प्रॉम्प्ट|सिस्टम संदेश",
-        r"\byou are now\b|\bfrom now on,? you\b|\bact as (?:if|an?|the)\b|\bpretend (?:to be|you)\b|\bnew (?:instructions?|task|role)\s*:|"
+        r"\byou are now\b|\bfrom now on,? you\b|\bact as (?:if|an?|the)\b|"
+        r"\bpretend (?:to be|you)\b|\bnew (?:instructions?|task|role|rules?)\s*:|"
         r"\bas an ai\b|\bdeveloper mode\b|\bjailbreak\b|\bdo anything now\b",
-        r"\b(?:ahora eres|a partir de ahora|actua como|nuevas instrucciones|agora voce e|a partir de agora|aja como|novas instrucoes)\b",
-        r"\b(?:tu es maintenant|vous etes maintenant|desormais|agis comme|nouvelles? instructions?|du bist (?:jetzt|nun)|ab sofort|"
+        r"\b(?:ahora eres|a partir de ahora|actua como|nuevas instrucciones|"
+        r"agora voce e|a partir de agora|aja como|novas instrucoes)\b",
+        r"\b(?:tu es maintenant|vous etes maintenant|desormais|agis comme|nouvelles? instructions?|"
+        r"du bist (?:jetzt|nun)|ab sofort|"
         r"neue anweisung\w*|handle als|ora sei|d'ora in poi|agisci come|nuove istruzioni)\b",
         r"انت الان|من الان فصاعدا|تصرف ك|تعليمات جديده|अब आप|अब तुम|अब से|नए निर्देश",
-        r"\b(?:reveal|print|output|repeat|leak|disclose|dump|exfiltrate)\b.{0,50}\b(?:api key|password|secrets?|credentials?|prompt|"
+        r"\b(?:reveal|print|output|repeat|leak|disclose|dump|exfiltrate)\b.{0,50}\b"
+        r"(?:api key|password|secrets?|credentials?|prompt|"
         r"instructions?|other (?:customers?|tenants?|users?|contacts?)|verbatim|word for word|everything)",
-        r"\b(?:answer|reply|respond|say|tell|write|include|append|insert|add)\b.{0,50}\b(?:(?:in )?every (?:answer|reply|response|message)|"
+        r"\b(?:show|list|give|display|tell|send)\b.{0,40}\bother (?:customers?|tenants?|users?|contacts?|companies|businesses)\b|"
+        r"\b(?:unsubscribe|opt out|hand over|transfer|escalate|delete)\s+(?:this|the)\s+"
+        r"(?:customer|user|conversation|contact|visitor)\b",
+        r"\b(?:answer|reply|respond|say|tell|write|include|append|insert|add)\b.{0,50}\b"
+        r"(?:(?:in )?every (?:answer|reply|response|message)|"
         r"all (?:answers|replies|responses)|the (?:user|customer|visitor) (?:that|to)|verbatim|word for word)",
         r"\b(?:responde|repite|revela|responda|repita|revele|reponds?|repete|antworte|wiederhol\w*|verrat\w*|rispondi|ripeti|rivela)\b"
         r".{0,60}\b(?:siempre|sempre|toujours|immer|exactamente|exatamente|exactement|genau|wortlich|esattamente|contrasen\w*|senha|"

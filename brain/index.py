@@ -71,6 +71,8 @@ class Asked:
     terms: Sequence[str]
     vector: Floats
     remote: Floats | None = None
+    cosines: Floats | None = None
+    """The provider's cosine of each passage, where it is known already; shape (passages,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +147,9 @@ class Index:
     def search(self, asked: Asked, weights: Weights, top: int, scope: Scope | None = None) -> list[Scored]:
         """The best passages by the fused score, at most `top`; none that shares neither word nor meaning, none out of scope."""
         words, local = self.words(asked.terms), self.meaning(asked.vector)
-        remote = self.remote.cosines(asked.remote) if self.remote and asked.remote is not None else None
+        remote = asked.cosines
+        if remote is None and self.remote is not None and asked.remote is not None:
+            remote = self.remote.cosines(asked.remote)
         meant = np.maximum(local if remote is None else remote, np.float32(0))
         fused = (weights.bm25 * words + weights.cosine * meant).astype(np.float32)
         rank = fused
@@ -158,6 +162,22 @@ class Index:
             for i, passage in zip(best, found, strict=True)
             if rank[i] > 0
         ]
+
+    def within(self, scope: Scope) -> list[str] | None:
+        """The documents that are in scope; None: all are."""
+        shut = {c.name for c in self._shut(scope)}
+        return [d.id for d in self.documents if d.collection not in shut] if shut else None
+
+    def placed(self, told: Iterable[tuple[str, int, float]]) -> Floats:
+        """Cosines by place, of those told by document and position; 0 for the others."""
+        out = np.zeros(self.passages, dtype=np.float32)
+        number = {d.id: n for n, d in enumerate(self.documents)}
+        for document, position, cosine in told:
+            if (n := number.get(document)) is not None:
+                first, end = np.searchsorted(self.document, [n, n + 1])
+                if position < end - first:
+                    out[first + position] = cosine
+        return out
 
     def read(self, places: Iterable[int]) -> list[IndexedPassage]:
         """The passages at these places."""
@@ -208,11 +228,16 @@ class Index:
             own = [n for n, tag in enumerate(self.languages) if tag and tag.partition("-")[0] == wanted]
             rank[np.isin(self.language, own) & (fused > 0)] += SAME_LANGUAGE
         if scope.channel is not None:
-            shut = [
-                n for n, c in enumerate(self.collections) if c.channels and scope.channel not in c.channels
-            ]
+            named = self._shut(scope)
+            shut = [n for n, c in enumerate(self.collections) if c in named]
             rank[np.isin(self.collection, shut)] = 0
         return rank
+
+    def _shut(self, scope: Scope) -> list[Collection]:
+        """Collections that are for other channels."""
+        if scope.channel is None:
+            return []
+        return [c for c in self.collections if c.channels and scope.channel not in c.channels]
 
     def _postings(self, term: str) -> tuple[int, int]:
         own = hash(term)

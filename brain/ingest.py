@@ -180,7 +180,9 @@ async def add_path(
     results: list[AddResult] = []
     for batch in _batches(files):
         read = [await asyncio.to_thread(_read, file, _origin(file, base), limits) for file in batch]
-        given = [replace(one, title=title if len(files) == 1 else "") for one in read if isinstance(one, Given)]
+        given = [
+            replace(one, title=title if len(files) == 1 else "") for one in read if isinstance(one, Given)
+        ]
         added = iter(await add_files(store, embedders, into, given, now, force=force, limits=limits))
         for one in read:
             results.append(next(added) if isinstance(one, Given) else one)
@@ -257,7 +259,15 @@ def _made(into: Into, one: Given, parsed: Parsed, now: datetime) -> tuple[Docume
     ]
     title = one_line(clean(one.title)) or parsed.title or _title(one.origin)
     document = Document(
-        *(own, into.tenant, title[:_MAX_TITLE], one.origin, hashlib.sha256(one.data).hexdigest(), len(chunks), now),
+        *(
+            own,
+            into.tenant,
+            title[:_MAX_TITLE],
+            one.origin,
+            hashlib.sha256(one.data).hexdigest(),
+            len(chunks),
+            now,
+        ),
         url=one.url,
         media_type=MEDIA_TYPES[kind_of(one.named)],
         collection=into.collection,

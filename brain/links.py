@@ -87,7 +87,11 @@ def host_of(address: str) -> str | None:
     if port is not None and port not in (80, 443):
         host = f"{host}:{port}"
     try:
-        return host.rstrip(".").encode("idna").decode().lower() if not host.isascii() else host.rstrip(".").lower()
+        return (
+            host.rstrip(".").encode("idna").decode().lower()
+            if not host.isascii()
+            else host.rstrip(".").lower()
+        )
     except UnicodeError:
         return None
 
@@ -98,7 +102,9 @@ def is_allowed(address: str, allowed: frozenset[str]) -> bool:
     if host is None or not re.fullmatch(r"[a-z0-9.:-]+", host):
         return False
     bare = host.removeprefix("www.")
-    return any(bare == own.removeprefix("www.") or host.endswith("." + own.removeprefix("www.")) for own in allowed)
+    return any(
+        bare == own.removeprefix("www.") or host.endswith("." + own.removeprefix("www.")) for own in allowed
+    )
 
 
 def without_hidden(text: Edited) -> Edited:

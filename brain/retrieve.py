@@ -7,9 +7,9 @@ has to do, in the same call.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from brain.cache import BUDGET, IndexCache
 from brain.embed import Embedder
@@ -24,10 +24,22 @@ from gateway.model.knowledge import KnowledgeStore
 EMBED_SECONDS = 1.5
 RERANK_SECONDS = 2.0
 
+NEAREST = 200
+"""Passages that a database with vector search is asked for."""
+
 READS = 2
 """How often documents and passages are read again where they don't fit each other."""
 
 T = TypeVar("T")
+
+
+class VectorSearch(Protocol):
+    """A database that finds passages by a provider's vectors itself (gateway/store/vector_search.py)."""
+
+    async def nearest(
+        self, tenant: str, vector: Sequence[float], documents: Sequence[str] | None, limit: int
+    ) -> list[tuple[str, int, float]] | None:
+        """Document, position and cosine of the nearest passages of these documents (None: of all); None where it can't."""
 
 
 class Retriever:
@@ -39,10 +51,12 @@ class Retriever:
         embedder: Embedder,
         remote: RemoteOf = no_remote,
         budget: int = BUDGET,
+        search: VectorSearch | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._remote = remote
+        self._search = search
         self._indexes = IndexCache(budget)
 
     async def find(self, question: Question, top: int, judged: int = 1) -> Found:
@@ -54,7 +68,10 @@ class Retriever:
         scope = Scope(question.channel, question.language)
         failed: list[str] = []
         remote = await self._offered(question, failed)
-        asked = await hear(self._embedder, whole, await _vector(remote, index, whole, failed))
+        vector = await _vector(remote, index, whole, failed)
+        asked = await hear(self._embedder, whole, vector)
+        if vector is not None and self._search is not None and not question.draft:
+            asked = replace(asked, near_by=await self._nearest(self._search, index, question, scope, vector))
         found = None
         if remote.reranker is not None:
             found = await _reranked(remote.reranker, index, asked, scope, top, failed)
@@ -76,7 +93,9 @@ class Retriever:
         documents = await self._store.documents(tenant, draft=True)
         told = "\n".join(f"{d.id} {d.checksum} {d.added} {d.collection} {d.draft}" for d in documents)
         version = int.from_bytes(hashlib.sha256(told.encode()).digest()[:8], "big")
-        return await self._indexes.get(f"draft:{tenant}", version, lambda: self._build(tenant, True))
+        return await self._indexes.get(
+            f"draft:{tenant}", version, lambda: self._build(tenant, True), patience=None
+        )
 
     async def _build(self, tenant: str, draft: bool) -> Index:
         chunks, documents = (
@@ -96,6 +115,13 @@ class Retriever:
         return await asyncio.to_thread(
             build, chunks, documents, collections, self._embedder.model, self._embedder.dimensions
         )
+
+    async def _nearest(
+        self, search: VectorSearch, index: Index, question: Question, scope: Scope, vector: Vectors
+    ) -> Vectors | None:
+        """The provider's cosines by the database, by place in the index; None: the index has to tell them."""
+        told = await search.nearest(question.tenant, vector.tolist(), index.within(scope), NEAREST)
+        return None if told is None else index.placed(told)
 
     async def _offered(self, question: Question, failed: list[str]) -> Remote:
         return await _within(self._remote(question), EMBED_SECONDS, failed) or Remote()

@@ -71,7 +71,9 @@ def _bare(folded: str, words: Sequence[str]) -> bool:
     """“How much?”, “on Sundays?”: nothing but a question word or a time, and nobody is spoken to."""
     if len(words) > 5 or any(w in YOU or _tells(w) for w in words):
         return False
-    return any(w in ASKING or w in TIMES or is_day(w) for w in words)
+    if any(w in ASKING for w in words):
+        return True
+    return any(_is_time(w) for w in words) and not any(w in VERBS for w in words)
 
 
 def _joined(text: str, before: str) -> str:

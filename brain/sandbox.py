@@ -62,13 +62,10 @@ async def parse_files(files: Sequence[tuple[str, bytes]], limits: Limits) -> lis
     while waiting:
         batch = _batch(waiting, files)
         read = await _child([files[place] for place in batch], limits)
-        if len(batch) > 1 and read and read[-1].broke:
-            read.pop()
+        if len(batch) > 1 and read[-1].broke:
+            (read[-1],) = await _child([files[batch[len(read) - 1]]], limits)
         for place, result in zip(batch, read, strict=False):
             found[place] = result.value
-        if not read:  # the first of several broke the child
-            (alone,) = await _child([files[batch[0]]], limits)
-            found[batch[0]] = alone.value
         waiting = [place for place in waiting if place not in found]
     return [found[place] for place in range(len(files))]
 

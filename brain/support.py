@@ -114,6 +114,8 @@ class Heard:
     vector: Vectors
     near: Vectors | None
     remote: Vectors | None = None
+    near_by: Vectors | None = None
+    """The provider's cosine of each passage, where the database has told them."""
 
     @property
     def english(self) -> bool:
@@ -122,7 +124,7 @@ class Heard:
     def search(self, index: Index, top: int, scope: Scope | None = None) -> list[Scored]:
         """The best passages by words and meaning alone."""
         weights = ENGLISH if self.english else OTHER
-        return index.search(Asked(self.terms, self.vector, self.remote), weights, top, scope)
+        return index.search(Asked(self.terms, self.vector, self.remote, self.near_by), weights, top, scope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ async def embedded(made: Sequence[tuple[Document, Sequence[Chunk]]], embedders: 
     A provider that fails leaves its vectors out (`Document.embedded` is empty then): they are made later.
     """
     texts = [
-        embedded_text(document.title, c.headings, c.question, c.text) for document, chunks in made for c in chunks
+        embedded_text(document.title, c.headings, c.question, c.text)
+        for document, chunks in made
+        for c in chunks
     ]
     local = (await embedders.local.embed(texts)).astype(np.dtype("<f2"))
     remote, model = await _remote(texts, embedders.remote)
@@ -40,9 +42,13 @@ async def embedded(made: Sequence[tuple[Document, Sequence[Chunk]]], embedders: 
     for document, chunks in made:
         own: list[Chunk] = []
         for c in chunks:
-            own.append(replace(c, vector=local[row].tobytes(), remote=remote[row].tobytes() if model else b""))
+            own.append(
+                replace(c, vector=local[row].tobytes(), remote=remote[row].tobytes() if model else b"")
+            )
             row += 1
-        out.append((replace(document, local=embedders.local.model, embedded=model if own else ""), tuple(own)))
+        out.append(
+            (replace(document, local=embedders.local.model, embedded=model if own else ""), tuple(own))
+        )
     return out
 
 
@@ -54,9 +60,7 @@ def as_int8(vectors: Vectors) -> Small:
     return small
 
 
-async def _remote(
-    texts: Sequence[str], remote: RemoteEmbedder | None
-) -> tuple[Small, str]:
+async def _remote(texts: Sequence[str], remote: RemoteEmbedder | None) -> tuple[Small, str]:
     nothing = np.zeros((0, 0), np.int8)
     if remote is None or not texts:
         return nothing, ""

@@ -26,7 +26,9 @@ MARK: Final = re.compile(r"\s?[\[【]\s*(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\s*(?:†
 """A citation in a text: [1], [1, 2], 【1】."""
 
 _ENDS: Final = frozenset(".!?…。！？؟।\n")
-_FREE: Final = frozenset({"provider:key", "provider:limit", "provider:refused", "provider:away", "provider:cap"})
+_FREE: Final = frozenset(
+    {"provider:key", "provider:limit", "provider:refused", "provider:away", "provider:cap"}
+)
 """What costs nothing: the provider did no work."""
 
 
@@ -148,7 +150,9 @@ class Writer:
 class _Draft:
     """What a model has written so far."""
 
-    def __init__(self, question: Question, passages: Sequence[Scored], prompt: Prompt, ground: Ground) -> None:
+    def __init__(
+        self, question: Question, passages: Sequence[Scored], prompt: Prompt, ground: Ground
+    ) -> None:
         self.cites: list[Cites] = []
         self._question = question
         self._ground = ground

@@ -12,13 +12,15 @@ import aiohttp
 from aiohttp import web
 from loguru import logger
 
+from brain.answerer import local_answerer
 from brain.embed import Embedder, WordLlamaEmbedder
 from channels import registry
 from channels.registry import WebAdapter
 from consent.keywords import in_content
 from gateway.api import Api
+from gateway.api.answers import AnswerOperations
 from gateway.api.knowledge import KnowledgeOperations
-from gateway.brains import build_brains, guarded_session
+from gateway.brains import build_brains, guarded_session, operator_of
 from gateway.campaigns import Campaigns
 from gateway.campaigns_run import Runner
 from gateway.console import Console
@@ -29,6 +31,7 @@ from gateway.files import FileLinks, FileRoutes
 from gateway.inbox import Inbox
 from gateway.install import Install
 from gateway.intake import Intake
+from gateway.knowing import Knowing
 from gateway.learn import Learner
 from gateway.media import FETCHES, Media
 from gateway.missed import Missed
@@ -92,6 +95,9 @@ CAMPAIGNS = 1.0
 
 EXPIRY = 60.0
 """Seconds between removals of what has expired."""
+
+ASKED_AGAIN = 32 * 1024 * 1024
+"""Bytes of indexes for golden questions and replays: beside those for customers."""
 
 LAST_LOOK = 1.0
 LAST_REQUESTS = 5.0
@@ -160,6 +166,7 @@ async def open_store(
         await store.put_back()
         if own:
             await store.open_work.release(clock())
+            await store.sources.release(clock())
         yield store
 
 
@@ -210,7 +217,7 @@ async def build(
         pool = redis.connection_pool if redis is not None else None
         limits = RateLimits(pool, monotonic, lambda name: metrics.add("limited", name))
         embedder = embedder or WordLlamaEmbedder()
-        questions = Questions(store, embedder, clock)
+        questions = Questions(store, embedder, clock, metrics.add)
         inbox = Inbox(store, work, clock, sequencer, limits, media.wake.set, _is_stop, questions.reacted)
         brains = build_brains(settings, store, clock, embedder, session, guarded, monotonic)
         brain = brain or brains.answerer
@@ -235,7 +242,7 @@ async def build(
         managed = Campaigns(store, channels.adapters, clock)
         egress = Egress(settings.egress_allow)
         intake = Intake(store, clock, egress)
-        learner = Learner(store, embedder, clock, egress)
+        learner = Learner(store, embedder, clock, egress, brains.providers.remote)
         template_sync = TemplateSync(store, channels.templates, templates, clock)
         receive = Receive(
             store, inbox, channels.webhooks, apps, clock, template_sync.happened, signals=signals
@@ -260,7 +267,9 @@ async def build(
             reopen,
             managed,
             knowledge=KnowledgeOperations(store, intake, embedder, clock),
+            answers=AnswerOperations(store, brains.answerer, operator_of(settings), clock),
             questions=questions,
+            knowing=Knowing(store, local_answerer(store.knowledge, embedder, ASKED_AGAIN), brains.answerer, clock),
         )
         app = web.Application(middlewares=[guard, patience.wait, door.admit], client_max_size=4 * 1024 * 1024)
         app[PATIENCE] = patience

@@ -55,10 +55,13 @@ def build_brains(
     meter = Meter(store.spending, clock)
     account = accounts(store.directory.tenant, operator)
     providers = Providers(session, guarded, account, meter, operator.internal)
-    retriever = Retriever(store.knowledge, embedder, providers.remote)
-    answerer = Answerer(
-        retriever, embedder, Quote(embedder), providers.models, meter, Circuits(monotonic)
+    retriever = Retriever(
+        store.knowledge,
+        embedder,
+        providers.remote,
+        search=store.vector_search if settings.vector_search else None,
     )
+    answerer = Answerer(retriever, embedder, Quote(embedder), providers.models, meter, Circuits(monotonic))
     return Brains(answerer, providers)
 
 

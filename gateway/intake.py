@@ -35,7 +35,12 @@ class Intake:
         self._egress = egress
 
     async def file(
-        self, tenant: str, name: str, content: AsyncIterator[bytes], collection: str = MAIN, draft: bool = False
+        self,
+        tenant: str,
+        name: str,
+        content: AsyncIterator[bytes],
+        collection: str = MAIN,
+        draft: bool = False,
     ) -> Source:
         """Take an upload. One of the same name is replaced once this one was read. Raises Invalid (naming the field) for a
         kind that can't be read, one that is empty or too large, and a collection that is not there."""
@@ -89,7 +94,10 @@ class Intake:
             raise Invalid("every", "a time between one hour (1h) and one year (365d)")
         source = await self._new(tenant, "site", url.host or "", str(url), collection, draft)
         made = Source(
-            **{f: getattr(source, f) for f in ("id", "tenant", "kind", "name", "created", "collection", "draft")},
+            **{
+                f: getattr(source, f)
+                for f in ("id", "tenant", "kind", "name", "created", "collection", "draft")
+            },
             address=str(url),
             depth=depth,
             pages=pages,
@@ -105,7 +113,12 @@ class Intake:
             raise Conflict(f"source {source} is being read: cancel it first")
         await self._store.sources.remove(tenant, source)
         knowledge = self._store.knowledge
-        own = {d.id for draft in (False, True) for d in await knowledge.documents(tenant, draft) if d.source == source}
+        own = {
+            d.id
+            for draft in (False, True)
+            for d in await knowledge.documents(tenant, draft)
+            if d.source == source
+        }
         return await knowledge.remove_all(tenant, sorted(own))
 
     async def _new(
@@ -113,7 +126,13 @@ class Intake:
     ) -> Source:
         await self._store.knowledge.check_collection(tenant, collection)
         return Source(
-            source_id(tenant, kind, key), tenant, kind, name, self._clock(), collection=collection, draft=draft
+            source_id(tenant, kind, key),
+            tenant,
+            kind,
+            name,
+            self._clock(),
+            collection=collection,
+            draft=draft,
         )
 
 

@@ -35,9 +35,12 @@ SOME_PAGES: Final = 16
 """Pages that are indexed together."""
 
 TIDY: Final = timedelta(minutes=10)
-"""Between looks for what was left behind, and for vectors of another model."""
+"""Between looks for what was left behind, and for local vectors of another model."""
 
-_DRAWN: Final = "reembed"
+EMBEDS: Final = timedelta(minutes=1)
+"""Between looks for documents that lack a provider's vectors: until all have them, the tenant's are not used."""
+
+_EMBEDDING: Final = "reembed"
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Learner:
         self._budget = budget or Budget()
         self._name = secrets.token_hex(8)
         self._tidied: datetime | None = None
+        self._embedded: datetime | None = None
 
     async def look(self) -> None:
         """Read every source that is due, then tidy up now and then."""
@@ -108,11 +112,15 @@ class Learner:
             if taken is None:
                 break
             await self._run(taken)
-        if self._tidied is None:  # a process that starts sees to its customers first
-            self._tidied = now
+        if self._tidied is None or self._embedded is None:
+            # A process that starts sees to its customers first.
+            self._tidied = self._embedded = now
         if now - self._tidied >= TIDY:
-            self._tidied = now
+            self._tidied = self._embedded = now
             await self.tidy()
+        elif now - self._embedded >= EMBEDS:
+            self._embedded = now
+            await self._embed_all(only_remote=True)
 
     async def read(self, source: Source) -> bool:
         """Read this source now; False if somebody else is faster."""
@@ -126,9 +134,15 @@ class Learner:
         """Remove what killed processes left, and make vectors of the models that are in use now."""
         await self._store.sources.sweep()
         await self._store.knowledge.sweep()
+        await self._embed_all(only_remote=False)
+
+    async def _embed_all(self, only_remote: bool) -> None:
+        """One process at a time sees to all tenants, or to those with a provider of vectors."""
         now = self._clock()
-        if await self._store.leases.hold(_DRAWN, self._name, now, now + TIDY):
-            for tenant in await self._store.directory.tenants():
+        if not await self._store.leases.hold(_EMBEDDING, self._name, now, now + TIDY):
+            return
+        for tenant in await self._store.directory.tenants():
+            if not only_remote or (await self._embedders(tenant.id)).remote is not None:
                 await self.reembed(tenant.id)
 
     async def _run(self, source: Source) -> None:
@@ -145,6 +159,9 @@ class Learner:
                 logger.error("source {} could not be read: {}", source.id, stack(error))
                 run.state, run.reason = "failed", "Something went wrong on our side. Try again."
             await self._store.sources.end(run.standing, run.state, run.reason, run.seen)
+        except asyncio.CancelledError:
+            await self._store.sources.give_back(source, self._clock())
+            raise
         finally:
             work.cancel()
             await asyncio.wait({work})

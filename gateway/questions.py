@@ -6,7 +6,7 @@ nothing that anybody said.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,7 +18,7 @@ from brain.embed import Embedder
 from brain.ingest import add_answer
 from brain.words import fold, question_terms
 from gateway.model.answers import Asked, Gap, Thumb
-from gateway.model.errors import Invalid, NotFound, Unavailable
+from gateway.model.errors import Invalid, NotFound, StoreError, Unavailable
 from gateway.model.knowledge import MAIN
 from gateway.model.message import stable_id
 from gateway.model.ports import Clock
@@ -52,7 +52,15 @@ class Answered:
 
 
 class Questions:
-    def __init__(self, store: Store, embedder: Embedder, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        clock: Clock,
+        counted: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
+        """`counted` is told of each question: a name of a figure, and by whom it was answered."""
+        self._counted = counted
         self._store = store
         self._embedder = embedder
         self._clock = clock
@@ -63,6 +71,7 @@ class Questions:
 
     def note(self, asked: Asked) -> None:
         """Keep it, in a moment."""
+        self._counted("answers", (asked.by or "other") if asked.known else "unknown")
         self._notes.append(asked)
         if len(self._notes) > MOST:
             del self._notes[:-MOST]
@@ -73,7 +82,14 @@ class Questions:
             notes, self._notes = self._notes, []
             try:
                 for tenant, own in groupby(sorted(notes, key=lambda a: a.tenant), key=lambda a: a.tenant):
-                    await self._write(tenant, list(own))
+                    try:
+                        await self._write(tenant, list(own))
+                    except Unavailable:
+                        raise
+                    except (
+                        StoreError
+                    ) as error:  # a full disk: later would be no better, and others are not to wait for it
+                        logger.warning("questions could not be kept: {}", error)
             except Unavailable:
                 self._notes = [*notes, *self._notes]
                 raise

@@ -43,6 +43,8 @@ class Settings:
         ip_network("::1/128"),
     )
     egress_allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    vector_search: bool = False
+    """Whether MongoDB's own vector search is used where the server has it."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     sentry_dsn: str | None = field(default=None, repr=False)
@@ -133,12 +135,19 @@ def _hosts(value: str) -> tuple[str, ...]:
     for host in hosts:
         try:
             parts = urlsplit("//" + host)
-            good = parts.hostname and parts.port != 0 and parts.netloc == host and not parts.username
+            plain = all(char.isalnum() or char in ".:-_[]" for char in host)
+            good = plain and parts.hostname and parts.port != 0
         except ValueError:
             good = False
         if not good:
             raise ValueError("hosts such as ollama,127.0.0.1:11434, separated by commas, without https://")
     return hosts
+
+
+def _switch(value: str) -> bool:
+    if value.casefold() not in ("on", "off"):
+        raise ValueError("on or off")
+    return value.casefold() == "on"
 
 
 def _text(value: str) -> str:
@@ -161,6 +170,7 @@ _PARSERS: Mapping[str, Callable[[str], object]] = {
     "COHERE_API_KEY": _text,
     "TRUSTED_PROXIES": _networks,
     "EGRESS_ALLOW": _networks,
+    "VECTOR_SEARCH": _switch,
     "LOG_LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "LOG_FORMAT": _one_of("text", "json"),
     "SENTRY_DSN": _scheme("http", "https"),

@@ -148,6 +148,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing looks around by itself: no sweeps and no polls after the first."""
     monkeypatch.setattr("gateway.bootstrap.EVERY", 3600.0)
     monkeypatch.setattr("gateway.bootstrap.POLL", 3600.0)
+    monkeypatch.setattr("gateway.bootstrap.LEARNS", 3600.0)
 
 
 @pytest.fixture(autouse=True)
@@ -256,7 +257,7 @@ class Running:
 
     async def idle(self) -> None:
         """Until no work is under way in this process."""
-        await self.until(lambda: self.gateway.work.idle)
+        await self.until(lambda: self.gateway.work.idle, 60)
 
     async def swept(self) -> None:
         """Let the sweeper find what is due now, and wait until it is done."""

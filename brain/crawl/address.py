@@ -18,7 +18,9 @@ MAX_QUERIES = 30
 MAX_DATES = 40
 """Pages whose paths differ only in two or more numbers: `/calendar/2031/07`."""
 
-_A = re.compile(r"<a\s[^>]{0,2000}?href\s*=\s*(\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\s\"'>]{1,2000})", re.IGNORECASE)
+_A = re.compile(
+    r"<a\s[^>]{0,2000}?href\s*=\s*(\"[^\"]{0,2000}\"|'[^']{0,2000}'|[^\s\"'>]{1,2000})", re.IGNORECASE
+)
 _LINK = re.compile(r"<(?:link|base|meta)\s[^>]{0,2000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _SESSION = re.compile(r"(?:PHPSESSID|j?sessionid|sid|session_?id|osCsid|cfid|cftoken|zenid|utm_\w+|fbclid|gclid|msclkid|mc_[ce]id)", re.IGNORECASE)  # fmt: skip # noqa: E501
@@ -79,7 +81,9 @@ class Bounds:
             if self._queries[url.path] > MAX_QUERIES:
                 return False
         shape = re.sub(r"\d+", "#", url.path)
-        if shape.count("#") >= 2 and not re.search(r"[^\d/-]{4,}[^/]*$", url.path.rstrip("/").rsplit("/", 1)[-1]):
+        if shape.count("#") >= 2 and not re.search(
+            r"[^\d/-]{4,}[^/]*$", url.path.rstrip("/").rsplit("/", 1)[-1]
+        ):
             self._dates[shape] += 1
             return self._dates[shape] <= MAX_DATES
         return True

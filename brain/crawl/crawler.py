@@ -165,7 +165,9 @@ class Crawl:
             return
         told = [normal(start, address) for address in (self._robots.sitemaps if self._robots else ())]
         wanted = [url for url in told if url is not None and same_site(url, start)]
-        for url in await self._sitemaps(wanted or [start.with_path("/sitemap.xml").with_query(None)], strict=False):
+        for url in await self._sitemaps(
+            wanted or [start.with_path("/sitemap.xml").with_query(None)], strict=False
+        ):
             self._add(url, 1)
 
     async def _sitemaps(self, wanted: list[URL], strict: bool) -> list[URL]:
@@ -192,7 +194,9 @@ class Crawl:
     async def _read_robots(self, start: URL) -> None:
         url = start.with_path("/robots.txt").with_query(None)
         try:
-            reply = await fetch(self._session, url, self._refusal, Size(512 * 1024, self._budget.page.seconds))
+            reply = await fetch(
+                self._session, url, self._refusal, Size(512 * 1024, self._budget.page.seconds)
+            )
         except Failed as error:
             if error.kind == "later":
                 # RFC 9309, 2.3.1.4: a site whose rules can't be had is not read.
@@ -205,6 +209,15 @@ class Crawl:
 
     def _allowed(self, url: URL) -> bool:
         return self._robots is None or self._robots.can_fetch(str(url), ROBOT)
+
+    def _follows(self, to: URL) -> str | None:
+        if not same_site(to, self._host):
+            return "The page leads to another site."
+        return (
+            None
+            if self._allowed(to)
+            else "The page leads to one that the site's robots.txt does not let us read."
+        )
 
     def _between(self) -> float:
         asked = (self._robots.crawl_delay(ROBOT) if self._robots else None) or 0.0
@@ -220,9 +233,7 @@ class Crawl:
         self.total += 1
 
     async def _fetch(self, url: URL, size: Size, validator: str = "") -> Reply:
-        reply = await fetch(
-            self._session, url, self._refusal, size, validator, lambda to: same_site(to, self._host)
-        )
+        reply = await fetch(self._session, url, self._refusal, size, validator, self._follows)
         self._left -= len(reply.body)
         return reply
 
@@ -236,12 +247,12 @@ class Crawl:
             self._taken.add(str(url))
             return Page(str(url), same=True, mark=mark), []
         at = normal(reply.url, str(reply.url)) or reply.url
-        if not self._allowed(at):
-            raise Failed("refused", "The page leads to one that the site's robots.txt does not let us read.")
         self._known.add(str(at))
         kind = "pdf" if reply.body.startswith(b"%PDF-") else _TYPES.get(reply.type)
         if kind is None:
-            raise Failed("wrong", f"This is neither a page, a PDF nor text ({reply.type or 'no type given'}).")
+            raise Failed(
+                "wrong", f"This is neither a page, a PDF nor text ({reply.type or 'no type given'})."
+            )
         body, text, more = reply.body, "", list[URL]()
         if kind != "pdf":
             body = _utf8(reply)

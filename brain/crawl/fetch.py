@@ -13,15 +13,17 @@ from typing import Final, Literal
 import aiohttp
 from yarl import URL
 
-AGENT: Final = "ParleyBot/1.0 (+https://www.rfc-editor.org/rfc/rfc9309; reads pages for the site's own assistant)"
+AGENT: Final = (
+    "ParleyBot/1.0 (+https://www.rfc-editor.org/rfc/rfc9309; reads pages for the site's own assistant)"
+)
 """Sites find us in their logs by it; in robots.txt we are `ParleyBot`."""
 
 REDIRECTS: Final = 5
 _PIECE: Final = 64 * 1024
 
 Kind = Literal["gone", "refused", "later", "wrong"]
-"""`gone`: the site says that it is not there. `later`: the site or the way to it is at fault, the page may be there. `refused`: we
-are not let in. `wrong`: it is nothing that we read."""
+"""`gone`: the site says that it is not there. `later`: the site or the way to it is at fault, the page may be there.
+`refused`: we are not let in. `wrong`: it is nothing that we read."""
 
 
 class Failed(Exception):
@@ -63,13 +65,13 @@ async def fetch(
     refusal: Refusal,
     size: Size,
     validator: str = "",
-    stays: Callable[[URL], bool] = lambda _: True,
+    follows: Refusal = lambda _: None,
 ) -> Reply:
-    """Fetch an address. `validator` is that of the copy that we have; `stays` tells whether a redirect leads to where we may
-    read. Raises Failed."""
+    """Fetch an address. `validator` is that of the copy that we have; `follows` tells why a redirect is not followed.
+    Raises Failed."""
     try:
         async with asyncio.timeout(size.seconds):
-            return await _follow(session, url, refusal, size, validator, stays)
+            return await _follow(session, url, refusal, size, validator, follows)
     except TimeoutError:
         raise Failed("later", f"The page did not come within {size.seconds:.0f} seconds.") from None
     except aiohttp.ClientConnectorCertificateError:
@@ -91,7 +93,7 @@ async def _follow(
     refusal: Refusal,
     size: Size,
     validator: str,
-    stays: Callable[[URL], bool],
+    follows: Refusal,
 ) -> Reply:
     for _ in range(REDIRECTS + 1):
         if why := refusal(url):
@@ -99,8 +101,8 @@ async def _follow(
         async with session.get(url, allow_redirects=False, headers=_asked(validator)) as answer:
             if answer.status in (301, 302, 303, 307, 308) and (to := answer.headers.get("Location")):
                 url = url.join(URL(to)).with_fragment(None)
-                if not stays(url):
-                    raise Failed("wrong", "The page leads to another site.")
+                if why := follows(url):
+                    raise Failed("wrong", why)
                 continue
             return await _reply(url, answer, size)
     raise Failed("wrong", f"The page leads on and on: more than {REDIRECTS} redirects.")
@@ -133,11 +135,16 @@ def _status(status: int, headers: Mapping[str, str]) -> Failed:
     if status in (404, 410):
         return Failed("gone", f"The page is not there any more ({status}).")
     if status in (401, 403, 407):
-        return Failed("refused", f"The site does not let us read this page ({status}). Make it public, or upload it as a file.")
+        return Failed(
+            "refused",
+            f"The site does not let us read this page ({status}). Make it public, or upload it as a file.",
+        )
     if status == 429:
         after = headers.get("Retry-After", "")
         return Failed(
-            "later", "The site asks for fewer requests (429). It is tried again later.", float(after) if after.isdigit() else None
+            "later",
+            "The site asks for fewer requests (429). It is tried again later.",
+            float(after) if after.isdigit() else None,
         )
     if status >= 500:
         return Failed("later", f"The site has a fault ({status}). It is tried again later.")

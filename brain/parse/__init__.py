@@ -52,7 +52,11 @@ _INSTEAD = {
         "A picture has no text: run text recognition (OCR) on it, save the result as text or PDF",
     ),
 }
-_MACROS = {".docm": ".docx", ".dotm": ".docx", ".pptm": ".pptx", ".ppsm": ".pptx", ".xlsm": ".xlsx", ".xltm": ".xlsx"}  # fmt: skip
+_MACROS = {
+    **dict.fromkeys((".docm", ".dotm"), ".docx"),
+    **dict.fromkeys((".pptm", ".ppsm"), ".pptx"),
+    **dict.fromkeys((".xlsm", ".xltm"), ".xlsx"),
+}
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 
 

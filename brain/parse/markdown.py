@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -91,9 +92,12 @@ def _rows(tokens: Sequence[Token]) -> list[list[str]]:
 
 
 def _inline(token: Token) -> str:
-    """What a reader sees of a line: marks, tags and addresses of links are left out."""
+    """What a reader sees of a line: marks, tags and addresses of links are left out, and what tags hide."""
+    children = token.children or ()
+    if any(child.type == "html_inline" for child in children):
+        return html_text("".join(_as_html(child) for child in children))
     parts: list[str] = []
-    for child in token.children or ():
+    for child in children:
         if child.type in ("text", "code_inline", "image"):
             parts.append(child.content)
         elif child.type == "softbreak":
@@ -101,3 +105,11 @@ def _inline(token: Token) -> str:
         elif child.type == "hardbreak":
             parts.append("\n")
     return "".join(parts)
+
+
+def _as_html(child: Token) -> str:
+    if child.type == "html_inline":
+        return child.content
+    if child.type in ("text", "code_inline", "image"):
+        return escape(child.content)
+    return {"softbreak": " ", "hardbreak": "<br>"}.get(child.type, "")

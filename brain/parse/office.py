@@ -80,7 +80,9 @@ def _check_container(data: bytes) -> None:
             )
         raise Refused("The file is in an old Office format. Save it as .docx, .pptx or .xlsx and add that.")
     if not data.startswith(b"PK\x03\x04"):
-        raise Refused("The file isn't an Office file, whatever its name says. Export it again, or fix its name.")
+        raise Refused(
+            "The file isn't an Office file, whatever its name says. Export it again, or fix its name."
+        )
 
 
 def _parts(kind: str, archive: zipfile.ZipFile) -> Parts:
@@ -91,7 +93,9 @@ def _parts(kind: str, archive: zipfile.ZipFile) -> Parts:
     if not any(name.startswith(_ENDING[kind]) for name in names):
         real = next((k for k, folder in _ENDING.items() if any(n.startswith(folder) for n in names)), None)
         if real:
-            raise Refused(f"This is {_NAMES[real]} under another name. Rename it to .{real} and add it again.")
+            raise Refused(
+                f"This is {_NAMES[real]} under another name. Rename it to .{real} and add it again."
+            )
         raise Refused(f"This isn't {_NAMES[kind]} but another ZIP file. Unpack it and add the files in it.")
     if any(name.lower().endswith("vbaproject.bin") for name in names):
         raise Refused(f"The file has macros in it. Save it as .{kind} without macros and add that.")
@@ -136,7 +140,9 @@ def _title(parts: Parts) -> str:
     except ElementTree.ParseError:
         return ""
     # Programs put their own names and the template's into it.
-    return title if len(title.split()) > 1 and not re.match(r"(?i)powerpoint|microsoft|untitled", title) else ""
+    return (
+        title if len(title.split()) > 1 and not re.match(r"(?i)powerpoint|microsoft|untitled", title) else ""
+    )
 
 
 def _word(parts: Parts) -> Parsed:
@@ -150,7 +156,10 @@ def _word(parts: Parts) -> Parsed:
     styles = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
     try:
         made = mammoth.convert_to_html(
-            io.BytesIO(packed(parts)), style_map=styles, convert_image=lambda _: [], ignore_empty_paragraphs=True
+            io.BytesIO(packed(parts)),
+            style_map=styles,
+            convert_image=lambda _: [],
+            ignore_empty_paragraphs=True,
         )
     except (zipfile.BadZipFile, TypeError, OSError) as error:
         raise Refused(_DAMAGED) from error

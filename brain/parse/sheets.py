@@ -1,7 +1,6 @@
 """Excel: each sheet that is shown is a table, or a list of questions and answers."""
 
 import io
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -23,7 +22,9 @@ def parse_sheets(data: bytes) -> Parsed:
         ]
         sheets = [(name, book.get_sheet_by_name(name).to_python()) for name in shown]
     except CalamineError as error:
-        raise Refused("The workbook is damaged and can't be read. Save it again and add the new copy.") from error
+        raise Refused(
+            "The workbook is damaged and can't be read. Save it again and add the new copy."
+        ) from error
     sections: list[Section] = []
     for name, values in sheets:
         rows = [cells for row in values if any(cells := [_shown(value) for value in row])]
@@ -48,5 +49,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, timedelta):
         return str(value)
     return one_line(clean(str(value)))
-
-

@@ -54,7 +54,9 @@ def _slide(builder: Builder, slide: Element) -> None:
             builder.heading(1, " ".join(_paragraphs(shape)))
         elif shape.tag == f"{_P}graphicFrame":
             for table in shape.iter(f"{_A}tbl"):
-                builder.table([[" ".join(_paragraphs(c)) for c in row.iter(f"{_A}tc")] for row in table.iter(f"{_A}tr")])
+                builder.table(
+                    [[" ".join(_paragraphs(c)) for c in row.iter(f"{_A}tc")] for row in table.iter(f"{_A}tr")]
+                )
         else:
             lines = list(_paragraphs(shape))
             builder.block("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else "\n".join(lines))

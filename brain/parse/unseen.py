@@ -41,7 +41,9 @@ class Unseen:
             return False
         own = [f".{name}" for name in (names.get("class") or "").split()]
         own += [f"#{names['id']}"] if names.get("id") else []
-        return any(s in self.selectors or tag + s in self.selectors for s in ("", *own) if s or tag in self.selectors)
+        return any(
+            s in self.selectors or tag + s in self.selectors for s in ("", *own) if s or tag in self.selectors
+        )
 
 
 def unseen_by(page: str) -> Unseen:

@@ -56,10 +56,14 @@ def address_fault(address: str, internal: tuple[str, ...]) -> str | None:
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment or "\\" in address:
         return "an address such as https://api.example.com/v1, without user, query or fragment"
     if is_internal(address, internal):
-        return None if parts.scheme in ("http", "https") else "an address that begins with https:// or http://"
+        return (
+            None if parts.scheme in ("http", "https") else "an address that begins with https:// or http://"
+        )
     if parts.scheme != "https":
         return "an address that begins with https:// (http:// only for hosts in ANSWERS_INTERNAL_HOSTS)"
-    return None if port in (None, 443) else "the usual port (another only for hosts in ANSWERS_INTERNAL_HOSTS)"
+    return (
+        None if port in (None, 443) else "the usual port (another only for hosts in ANSWERS_INTERNAL_HOSTS)"
+    )
 
 
 def is_internal(address: str, internal: tuple[str, ...]) -> bool:

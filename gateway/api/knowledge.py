@@ -152,8 +152,9 @@ class AnswerBody(Shape):
 class CollectionShape(Shape):
     name: CollectionName
     channels: Annotated[
-        list[str], Field(max_length=200, description="Ids of the channels it is for; none: all")
-    ] = []
+        list[str],
+        Field(max_length=200, default_factory=list, description="Ids of the channels it is for; none: all"),
+    ]
 
     @classmethod
     def of(cls, c: Collection) -> "CollectionShape":

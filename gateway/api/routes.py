@@ -10,10 +10,12 @@ from aiohttp import web
 from channels import registry
 from gateway import media
 from gateway.api import shapes
+from gateway.api.answers import AnswerOperations
 from gateway.api.campaigns import CampaignOperations
 from gateway.api.consents import ConsentOperations
 from gateway.api.dead_letters import DeadLetterOperations
 from gateway.api.decisions import DecisionOperations
+from gateway.api.goldens import GoldenOperations
 from gateway.api.knowledge import KnowledgeOperations
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
 from gateway.api.questions import QuestionOperations
@@ -24,6 +26,7 @@ from gateway.desk import Desk
 from gateway.facts import window_of
 from gateway.files import FileLinks
 from gateway.handoff import set_owner
+from gateway.knowing import Knowing
 from gateway.model.conversation import Conversation
 from gateway.model.errors import Invalid, NotFound
 from gateway.model.file import File
@@ -60,7 +63,9 @@ class Api:
         campaigns: Campaigns,
         *,
         knowledge: KnowledgeOperations,
+        answers: AnswerOperations,
         questions: Questions,
+        knowing: Knowing,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -114,6 +119,7 @@ class Api:
             ),
             Operation("GET", "/channels", "Connected channels", self.list_channels, shapes.ChannelList, tag="channels"),
             *knowledge.operations,
+            *answers.operations,
             *TemplateOperations(store, templates, template_sync, reopen, desk).operations,
             *DeadLetterOperations(store, work, clock).operations,
             *ConsentOperations(store, work, clock).operations,
@@ -121,6 +127,7 @@ class Api:
             *DecisionOperations(store).operations,
             *RuleOperations(store).operations,
             *QuestionOperations(store, questions, clock).operations,
+            *GoldenOperations(store, knowing, clock).operations,
         )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:

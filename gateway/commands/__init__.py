@@ -4,6 +4,7 @@ import argparse
 
 from gateway import __version__
 from gateway.commands import (
+    answers,
     campaign,
     channel,
     consent,
@@ -25,6 +26,7 @@ GROUPS = (
     channel,
     slack,
     knowledge,
+    answers,
     rule,
     question,
     conversation,

@@ -1,22 +1,24 @@
 """`knowledge`: what the bot answers from."""
 
 import argparse
+import time
 from typing import Any
 
-from brain.answerer import local_answerer
 from brain.ask import ask
 from brain.embed import LocalEmbedder
-from gateway.commands import sources
+from gateway.brains import opened_brains
+from gateway.commands import evaluate, sources
 from gateway.commands.context import Commands, Context, Failed
 from gateway.commands.tenant import _command, _group
 from gateway.model.answers import Question
-from gateway.model.errors import Invalid
+from gateway.model.clock import system_clock
 from gateway.model.knowledge import Document
 
 
 def add(commands: "Commands") -> None:
     group = _group(commands, "knowledge", "the documents that the bot answers from")
     sources.add_to(group)
+    evaluate.add_to(group)
     listing = _command(group, "list", list_documents, "all documents")
     listing.add_argument("--tenant", required=True)
     listing.add_argument("--collection", help="only those of one collection")
@@ -25,7 +27,9 @@ def add(commands: "Commands") -> None:
     showing.add_argument("--tenant", required=True)
     showing.add_argument("--draft", action="store_true", help="as it would be after publishing")
     showing.add_argument("document")
-    removing = _command(group, "remove", remove_document, "remove a document by its id, with all that was made of it")
+    removing = _command(
+        group, "remove", remove_document, "remove a document by its id, with all that was made of it"
+    )
     removing.add_argument("--tenant", required=True)
     removing.add_argument("--draft", action="store_true", help="when the drafts are published")
     removing.add_argument("document")
@@ -71,7 +75,13 @@ async def show_document(context: Context, args: argparse.Namespace) -> None:
     if document is None:
         raise Failed(f"no document {args.document}: `knowledge list --tenant {args.tenant}` shows their ids")
     passages: list[dict[str, Any]] = [
-        {"text": p.text, "headings": list(p.headings), "page": p.page, "question": p.question, "language": p.language}
+        {
+            "text": p.text,
+            "headings": list(p.headings),
+            "page": p.page,
+            "question": p.question,
+            "language": p.language,
+        }
         for p in await context.store.knowledge.passages(args.tenant, args.document, args.draft)
     ]
 
@@ -97,9 +107,22 @@ async def remove_document(context: Context, args: argparse.Namespace) -> None:
 
 async def ask_question(context: Context, args: argparse.Namespace) -> None:
     tenant = await context.store.directory.tenant(args.tenant)
-    brain = local_answerer(context.store.knowledge, LocalEmbedder())
-    question = Question(tenant.id, args.question, tenant.rules, tenant.knowledge, tenant.language)
-    asked = await ask(brain, question, args.top)
+    question = Question(
+        tenant.id,
+        args.question,
+        tenant.rules,
+        tenant.knowledge,
+        tenant.language,
+        settings=tenant.answers,
+        business=tenant.name,
+        rev=tenant.rev,
+        at=system_clock(),
+    )
+    store = context.store
+    async with opened_brains(
+        context.settings, store, system_clock, LocalEmbedder(), time.monotonic
+    ) as brains:
+        asked = await ask(brains.answerer, question, args.top)
     answer = asked.answer
     passages = [
         {

@@ -27,7 +27,10 @@ _OVER = ("ready", "failed", "cancelled")
 
 def add_to(group: "Commands") -> None:
     adding = _command(
-        group, "add", add_documents, "add a file, a folder, a text or a web site; what changed replaces its older version"
+        group,
+        "add",
+        add_documents,
+        "add a file, a folder, a text or a web site; what changed replaces its older version",
     )
     adding.add_argument("--tenant", required=True)
     adding.add_argument(
@@ -42,9 +45,13 @@ def add_to(group: "Commands") -> None:
     adding.add_argument("--every", help="of a site: look again so often, such as 24h or 7d")
     adding.add_argument("--depth", type=int, default=3, help="of a site: how many links deep")
     adding.add_argument("--pages", type=int, default=200, help="of a site: at most so many pages")
-    adding.add_argument("--no-wait", action="store_true", help="of a site: leave the reading to a running gateway")
+    adding.add_argument(
+        "--no-wait", action="store_true", help="of a site: leave the reading to a running gateway"
+    )
 
-    listing = _command(group, "sources", list_sources, "uploads, texts and web sites, with how far they are read")
+    listing = _command(
+        group, "sources", list_sources, "uploads, texts and web sites, with how far they are read"
+    )
     listing.add_argument("--tenant", required=True)
     for name, call, text in (
         ("cancel", cancel_source, "stop reading a source, and look no more by itself"),
@@ -57,7 +64,9 @@ def add_to(group: "Commands") -> None:
         if name == "again":
             one.add_argument("--no-wait", action="store_true", help="leave the reading to a running gateway")
 
-    collections = group.add_parser("collection", help="documents that belong together, for all channels or some")
+    collections = group.add_parser(
+        "collection", help="documents that belong together, for all channels or some"
+    )
     inner = collections.add_subparsers(dest="what", metavar="ACTION", required=True)
     for name, call, text in (
         ("add", add_collection, "add a collection"),
@@ -68,7 +77,9 @@ def add_to(group: "Commands") -> None:
         one.add_argument("--tenant", required=True)
         one.add_argument("name")
         if name != "remove":
-            one.add_argument("--channel", action="append", default=[], help="a channel's id; none: every channel")
+            one.add_argument(
+                "--channel", action="append", default=[], help="a channel's id; none: every channel"
+            )
     listing = _command(inner, "list", list_collections, "all collections")
     listing.add_argument("--tenant", required=True)
 
@@ -107,7 +118,11 @@ async def add_documents(context: Context, args: argparse.Namespace) -> None:
         ],
         lambda: [
             f"{len(results) - len(refused)} of {len(results)} files are "
-            + ("drafts: `knowledge publish` makes them known to the bot." if args.draft else "known to the bot.")
+            + (
+                "drafts: `knowledge publish` makes them known to the bot."
+                if args.draft
+                else "known to the bot."
+            )
         ],
     )
     if refused:
@@ -273,7 +288,9 @@ async def _set(context: Context, args: argparse.Namespace, new: bool | None) -> 
     made = Collection(args.tenant, args.name, tuple(args.channel))
     await context.store.knowledge.set_collection(made, new)
     whom = ", ".join(made.channels) or "every channel"
-    context.show({"name": made.name, "channels": list(made.channels)}, lambda: [f"{made.name} is for {whom}."])
+    context.show(
+        {"name": made.name, "channels": list(made.channels)}, lambda: [f"{made.name} is for {whom}."]
+    )
 
 
 async def remove_collection(context: Context, args: argparse.Namespace) -> None:

@@ -42,9 +42,7 @@ class Spending(Protocol):
         What was spent lies at most one call above a bound: an amount is taken while what is there is below it.
         A reservation that is never settled (its process died) stays counted."""
 
-    async def settle(
-        self, tenant: str, day: date, bounds: Sequence[Bound], tokens: int, money: int
-    ) -> None:
+    async def settle(self, tenant: str, day: date, bounds: Sequence[Bound], tokens: int, money: int) -> None:
         """Correct what was reserved by a difference, which may be negative."""
 
     async def spent(self, tenant: str, day: date) -> list[Spent]:

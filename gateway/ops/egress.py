@@ -80,8 +80,8 @@ class Egress:
         """Why an address is not even tried; the socket has the last word on the rest."""
         if url.scheme not in ("http", "https"):
             return "Only http and https addresses are read."
-        if not url.host:
-            return "The address has no host."
+        if not url.host or any(char.isspace() or char in '<>"{}|\\^`%' for char in url.host):
+            return "The address has no host that could be a name."
         if url.user is not None or url.password is not None:
             return "Addresses with a user name or a password in them are not read."
         if url.port not in self._ports and not self._allow:

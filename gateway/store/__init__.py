@@ -20,6 +20,7 @@ from gateway.store.directory import Directory
 from gateway.store.events import Events
 from gateway.store.files import AllFiles, Files
 from gateway.store.gaps import GapStore
+from gateway.store.goldens import EvalRuns, GoldenStore
 from gateway.store.group import GroupedInserts
 from gateway.store.journal import Journal, lines_of
 from gateway.store.knowledge import Knowledge
@@ -36,6 +37,7 @@ from gateway.store.spend import SpentStore
 from gateway.store.submissions import Submissions
 from gateway.store.templates import Templates
 from gateway.store.vault import Vault
+from gateway.store.vector_search import VectorSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class TenantStore:
     asked: AskedStore
     gaps: GapStore
     submissions: Submissions
+    goldens: GoldenStore
+    eval_runs: EvalRuns
 
 
 class Store:
@@ -86,6 +90,10 @@ class Store:
     def knowledge(self) -> Knowledge:
         return Knowledge(self._db, self.directory, self._clock)
 
+    @cached_property
+    def vector_search(self) -> VectorSearch:
+        return VectorSearch(self._db)
+
     def of(self, tenant: str) -> TenantStore:
         return TenantStore(
             tenant,
@@ -107,6 +115,8 @@ class Store:
             AskedStore(self._db, tenant),
             GapStore(self._db, tenant),
             Submissions(self._db, tenant),
+            GoldenStore(self._db, tenant),
+            EvalRuns(self._db, tenant),
         )
 
     async def _kept(self, tenant: str, entries: Sequence[Entry]) -> None:

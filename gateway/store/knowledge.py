@@ -31,6 +31,7 @@ MAX_NAME: Final = 60
 Making = Callable[[Document, Sequence[Chunk]], Awaitable[tuple[Document, Sequence[Chunk]] | None]]
 """A document and its passages with other vectors; None: not now."""
 
+
 class Knowledge:
     """Implements `gateway.model.knowledge.KnowledgeStore`."""
 
@@ -107,7 +108,9 @@ class Knowledge:
                     place, {**document_to_doc(document), **place, "generation": generation}, upsert=True
                 )
             # Those that a kill from here on would leave.
-            await self._pending.update_one({"_id": note, "tenant": tenant}, {"$push": {"generations": {"$each": old}}})
+            await self._pending.update_one(
+                {"_id": note, "tenant": tenant}, {"$push": {"generations": {"$each": old}}}
+            )
             if any(not document.draft for document, _ in documents):
                 await self._directory.raise_knowledge(tenant)
             await self._forget(tenant, old)
@@ -150,8 +153,11 @@ class Knowledge:
         """`remove` for several, with one raise of the version: how many were there."""
         there, gone = 0, []
         for document in documents:
-            live, beside = await self._one(tenant, document), await self._one(tenant, document, only_draft=True)
-            if live is None and beside is None or draft and beside is not None and beside.get("gone"):
+            live, beside = (
+                await self._one(tenant, document),
+                await self._one(tenant, document, only_draft=True),
+            )
+            if (live is None and beside is None) or (draft and beside is not None and beside.get("gone")):
                 continue
             there += 1
             if beside is not None:
@@ -159,7 +165,13 @@ class Knowledge:
             if live is None:
                 continue
             if draft:
-                mark = {**live, "_id": _place(document, True), "draft": True, "gone": True, "generation": "none"}
+                mark = {
+                    **live,
+                    "_id": _place(document, True),
+                    "draft": True,
+                    "gone": True,
+                    "generation": "none",
+                }
                 async with guarded():
                     which = {"_id": mark["_id"], "tenant": tenant}
                     await self._documents.replace_one(which, mark, upsert=True)
@@ -208,7 +220,9 @@ class Knowledge:
         old: list[str] = []
         note = secrets.token_hex(12)
         async with guarded():
-            await self._pending.insert_one({"_id": note, "tenant": tenant, "generations": [], "at": self._clock()})
+            await self._pending.insert_one(
+                {"_id": note, "tenant": tenant, "generations": [], "at": self._clock()}
+            )
         for doc in drafts:
             place = {"_id": _id(doc), "tenant": tenant}
             async with guarded():
@@ -312,7 +326,9 @@ class Knowledge:
         found = [document_from_doc(d) for d in await self._all(tenant) if not d.get("gone")]
         return [d for d in found if d.chunks and (d.local != local or (remote and d.embedded != remote))]
 
-    async def _one(self, tenant: str, document: str, draft: bool = False, only_draft: bool = False) -> Doc | None:
+    async def _one(
+        self, tenant: str, document: str, draft: bool = False, only_draft: bool = False
+    ) -> Doc | None:
         """A document as it stands; with `draft` its draft if there is one, and `only_draft` that alone."""
         names = [_place(document, True)] if draft or only_draft else []
         names += [] if only_draft else [document]

@@ -1,5 +1,9 @@
 """Documents of knowledge and their passages to documents of the database and back."""
 
+from array import array
+
+from bson.binary import VECTOR_SUBTYPE, Binary, BinaryVectorDtype
+
 from gateway.model.knowledge import Chunk, Document
 from gateway.store.database import SCHEMA
 from gateway.store.docs import Doc, aware, slim
@@ -32,7 +36,10 @@ def chunk_to_doc(c: Chunk, tenant: str, generation: str) -> Doc:
             "vector": c.vector,
             "question": c.question,
             "language": c.language,
-            "remote": c.remote or None,
+            # In the form that MongoDB's vector search can index, too.
+            "remote": Binary.from_vector(array("b", c.remote).tolist(), BinaryVectorDtype.INT8)
+            if c.remote
+            else None,
         }
     )
 
@@ -48,5 +55,14 @@ def chunk_from_doc(d: Doc) -> Chunk:
         vector=d.get("vector", b""),
         question=d.get("question"),
         language=d.get("language"),
-        remote=d.get("remote", b""),
+        remote=_remote(d.get("remote", b"")),
+    )
+
+
+def _remote(stored: bytes) -> bytes:
+    """Without the two bytes that say what kind of vector it is."""
+    return (
+        bytes(stored)[2:]
+        if isinstance(stored, Binary) and stored.subtype == VECTOR_SUBTYPE
+        else bytes(stored)
     )

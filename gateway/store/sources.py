@@ -65,7 +65,9 @@ class Sources:
             place = {"_id": marker, "tenant": source.tenant}
             async with guarded():
                 # What a killed upload leaves is found by this.
-                await self._sources.insert_one({**place, "bytes": name, "todo": DROP, "due": now + UPLOAD_LASTS})
+                await self._sources.insert_one(
+                    {**place, "bytes": name, "todo": DROP, "due": now + UPLOAD_LASTS}
+                )
             try:
                 parts = await self._write(source.tenant, name, content, most)
             except BaseException:
@@ -130,9 +132,23 @@ class Sources:
         """Sources of all tenants that are to be looked at, those due first."""
         async with guarded():
             docs = await (
-                self._sources.find({"todo": LEARN, "due": {"$lte": now}}).sort("due", 1).limit(limit).to_list()
+                self._sources.find({"todo": LEARN, "due": {"$lte": now}})
+                .sort("due", 1)
+                .limit(limit)
+                .to_list()
             )
         return [source_from_doc(d) for d in docs]
+
+    async def release(self, now: datetime) -> None:
+        """Whoever held a source is gone: only to be called where nobody else works on this database."""
+        async with guarded():
+            docs = await self._sources.find({"todo": LEARN}).to_list()
+        for source in (source_from_doc(d) for d in docs if d.get("state") == "working"):
+            await self.give_back(source, now)
+
+    async def give_back(self, source: Source, now: datetime) -> None:
+        """Its reading stops in the middle: the next process may begin at once."""
+        await self._change(source, {"$set": {"state": "waiting", "due": now}, "$inc": {"rev": 1}})
 
     async def claim(self, source: Source, now: datetime, lease: datetime) -> Source | None:
         """Take a source, if nobody has changed or taken it since it was read."""
@@ -142,7 +158,8 @@ class Sources:
             errors=(), reason="",
         )  # fmt: skip
         done = await self._change(
-            source, {"$set": {**fresh, "due": lease, "started": now}, "$inc": {"rev": 1}, "$unset": {"ended": ""}}
+            source,
+            {"$set": {**fresh, "due": lease, "started": now}, "$inc": {"rev": 1}, "$unset": {"ended": ""}},
         )
         return taken if done else None
 
@@ -150,7 +167,9 @@ class Sources:
         """Write how far it is, and hold it longer. False when a person changed or cancelled it: the work is to stop."""
         return await self._change(source, {"$set": {**_standing(source), "due": lease}})
 
-    async def end(self, source: Source, state: str, reason: str, seen: Mapping[str, str] | None = None) -> bool:
+    async def end(
+        self, source: Source, state: str, reason: str, seen: Mapping[str, str] | None = None
+    ) -> bool:
         """The run is over. It is looked at again after `every`; its bytes go."""
         now = self._clock()
         change: Doc = {"$set": {**_standing(source), "state": state, "reason": reason, "ended": now}}
@@ -214,7 +233,9 @@ class Sources:
     async def sweep(self) -> int:
         """Remove uploads that never ended: how many."""
         async with guarded():
-            docs = await self._sources.find({"todo": DROP, "due": {"$lte": self._clock()}}).limit(100).to_list()
+            docs = (
+                await self._sources.find({"todo": DROP, "due": {"$lte": self._clock()}}).limit(100).to_list()
+            )
         for doc in docs:
             # Killed between the two writes at its end, the upload is whole, and its source waits for it.
             whole = await self._find(doc["tenant"], doc["bytes"].rsplit(".", 1)[0])

@@ -34,9 +34,7 @@ class SpentStore:
             taken.append(bound)
         return None
 
-    async def settle(
-        self, tenant: str, day: date, bounds: Sequence[Bound], tokens: int, money: int
-    ) -> None:
+    async def settle(self, tenant: str, day: date, bounds: Sequence[Bound], tokens: int, money: int) -> None:
         if tokens or money:
             await self._add(tenant, day, bounds, tokens, money, 0)
 
@@ -88,4 +86,3 @@ def _new(tenant: str, day: date, bound: Bound) -> Doc:
         "calls": 0,
         "expires": datetime.combine(day, time(tzinfo=UTC)) + KEPT,
     }
-

@@ -241,6 +241,7 @@ async def test_a_question_is_kept_with_its_answer_and_a_customers_thumb(
     teller.answers["hours?"] = Answer(True, "Nine to five.", by="local", score=0.9)
     await say(running, "hours?", "1")
     [asked] = await kept(running)
+    assert (running.gateway.metrics.counts["answers", "local"], asked.seconds >= 0) == (1, True)
     assert (asked.question, asked.known, asked.text, asked.by) == ("hours?", True, "Nine to five.", "local")
     _, messages = await only(running)
     answer = messages[-1]

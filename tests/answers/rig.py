@@ -13,7 +13,7 @@ from brain.answerer import Answerer
 from brain.circuit import Circuits
 from brain.embed import Embedder
 from brain.memory import MemoryKnowledge
-from brain.port import Account
+from brain.port import Account, no_remote
 from brain.providers.local import Quote
 from brain.providers.registry import Providers
 from brain.retrieve import Retriever
@@ -87,14 +87,30 @@ class Rig:
     account: dict[str, Account]
     now: list[float]
 
-    async def knows(self, *passages: str, tenant: str = "t", title: str = "Guide", url: str | None = None, ident: str = "d") -> None:
+    async def knows(
+        self,
+        *passages: str,
+        tenant: str = "t",
+        title: str = "Guide",
+        url: str | None = None,
+        ident: str = "d",
+    ) -> None:
         """A document of these passages, each as `heading: text`."""
         vectors = await self.embedder.embed(list(passages))
         chunks = []
         for place, passage in enumerate(passages):
             heading, _, text = passage.partition(": ")
             vector = vectors[place].astype("<f2").tobytes()
-            chunks.append(Chunk(f"{ident}:{place}", ident, place, text or heading, (heading,) if text else (), vector=vector))
+            chunks.append(
+                Chunk(
+                    f"{ident}:{place}",
+                    ident,
+                    place,
+                    text or heading,
+                    (heading,) if text else (),
+                    vector=vector,
+                )
+            )
         document = Document(
             ident, tenant, title, f"{ident}.md", "", len(chunks), NOW, url=url, local=self.embedder.model
         )
@@ -120,7 +136,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(embedder: Embedder, patience: Patience | None = None, remote: bool = False) -> AsyncIterator[Rig]:
+async def rigged(
+    embedder: Embedder, patience: Patience | None = None, remote: bool = False
+) -> AsyncIterator[Rig]:
     knowledge, spending, account = MemoryKnowledge(), MemorySpending(), dict[str, Account]()
     now = [time.monotonic()]
 
@@ -131,8 +149,13 @@ async def rigged(embedder: Embedder, patience: Patience | None = None, remote: b
         meter = Meter(spending, lambda: NOW)
         circuits = Circuits(lambda: now[0])
         providers = Providers(session, session, find, meter)
-        offered = {"remote": providers.remote} if remote else {}
         brain = Answerer(
-            Retriever(knowledge, embedder, **offered), embedder, Quote(embedder), providers.models, meter, circuits, patience
+            Retriever(knowledge, embedder, providers.remote if remote else no_remote),
+            embedder,
+            Quote(embedder),
+            providers.models,
+            meter,
+            circuits,
+            patience,
         )
         yield Rig(brain, knowledge, embedder, spending, providers, circuits, account, now)

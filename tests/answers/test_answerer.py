@@ -6,9 +6,11 @@ import io
 import pytest
 from loguru import logger
 
+from brain.embed import Embedder
 from gateway.model.answers import Caps, Cited, Rule, Said, Used
 from gateway.model.errors import Unavailable
-from tests.answers.rig import Heard, Rig
+from tests.answers.conftest import PASSAGES, QUICK
+from tests.answers.rig import Heard, Rig, rigged
 from tests.providers.cohere import CohereStandIn
 from tests.providers.models import Json
 from tests.providers.openai import OpenAIStandIn
@@ -24,7 +26,9 @@ def says(text: str, *cites: str) -> object:
     return write
 
 
-async def test_an_answer_is_streamed_in_whole_sentences_with_its_sources(rig: Rig, cohere: CohereStandIn) -> None:
+async def test_an_answer_is_streamed_in_whole_sentences_with_its_sources(
+    rig: Rig, cohere: CohereStandIn
+) -> None:
     rig.account_of("cohere", cohere)
     cohere.write = says("A full service costs €120. It takes two working days.", "€120", "two working days")  # type: ignore[assignment]
     heard = Heard()
@@ -32,7 +36,10 @@ async def test_an_answer_is_streamed_in_whole_sentences_with_its_sources(rig: Ri
     assert heard.said_so_far == ["A full service costs €120.", answer.text]
     assert (answer.known, answer.by, answer.why, answer.failed) == (True, "cohere", "", ())
     assert [s.title for s in answer.sources] == ["Guide › Full service"]
-    assert [answer.text[c.start : c.end] for c in answer.cited] == ["A full service costs €120.", "It takes two working days."]
+    assert [answer.text[c.start : c.end] for c in answer.cited] == [
+        "A full service costs €120.",
+        "It takes two working days.",
+    ]
     assert answer.used.tokens > 0 and answer.used.money > 0
 
 
@@ -57,13 +64,18 @@ async def test_a_model_that_ignores_the_format_still_has_its_sources(rig: Rig, o
     [
         ("A full service costs €130.", ""),
         ("A full service costs €120. A small one costs €65.", "A full service costs €120."),
-        ("A full service takes two working days. Call +34 600 111 222 to book it today.", "A full service takes two working days."),
+        (
+            "A full service takes two working days. Call +34 600 111 222 to book it today.",
+            "A full service takes two working days.",
+        ),
         ("NO_ANSWER", ""),
         ("I don't know how much a full service costs.", ""),
         ("Our city was founded by settlers from the north a long time ago.", ""),
     ],
 )
-async def test_only_what_the_documents_say_is_said(rig: Rig, cohere: CohereStandIn, text: str, left: str) -> None:
+async def test_only_what_the_documents_say_is_said(
+    rig: Rig, cohere: CohereStandIn, text: str, left: str
+) -> None:
     rig.account_of("cohere", cohere)
     cohere.write = says(text, text[:10])  # type: ignore[assignment]
     heard = Heard()
@@ -81,7 +93,21 @@ async def test_a_citation_of_what_was_not_retrieved_is_dropped(rig: Rig, cohere:
     assert [s.title for s in answer.sources] == ["Guide › Full service"]
 
 
-FAULTS = ["401", "404", "429", "500", "hang", "stall", "truncate", "malformed", "endless", "error", "drop", "drop-late", "page"]
+FAULTS = [
+    "401",
+    "404",
+    "429",
+    "500",
+    "hang",
+    "stall",
+    "truncate",
+    "malformed",
+    "endless",
+    "error",
+    "drop",
+    "drop-late",
+    "page",
+]
 
 
 @pytest.mark.parametrize("behaviour", FAULTS)
@@ -106,7 +132,12 @@ async def test_the_smaller_model_steps_in(rig: Rig, cohere: CohereStandIn) -> No
     heard = Heard()
     answer = await rig.ask(ASKED, heard)
     assert [c.body["model"] for c in cohere.calls] == ["command-a-03-2025", "command-r7b-12-2024"]
-    assert (answer.by, answer.failed, answer.why, heard.shown) == ("cohere", ("provider:broken",), "", answer.text)
+    assert (answer.by, answer.failed, answer.why, heard.shown) == (
+        "cohere",
+        ("provider:broken",),
+        "",
+        answer.text,
+    )
 
 
 async def test_no_broken_sentence_stays_when_a_stream_breaks_off(rig: Rig, cohere: CohereStandIn) -> None:
@@ -192,7 +223,9 @@ async def test_what_needs_no_search_asks_nobody(rig: Rig, cohere: CohereStandIn)
 
 async def test_an_answer_in_another_language_is_not_said(rig: Rig, cohere: CohereStandIn) -> None:
     rig.account_of("cohere", cohere, smaller="command-a-03-2025")
-    cohere.write = says("Une révision complète coûte 120 € et prend deux jours ouvrables, avec les câbles neufs.", "120")  # type: ignore[assignment]
+    cohere.write = says(
+        "Une révision complète coûte 120 € et prend deux jours ouvrables, avec les câbles neufs.", "120"
+    )  # type: ignore[assignment]
     heard = Heard()
     answer = await rig.ask(ASKED, heard)
     assert (answer.by, answer.why, heard.shown) == ("local", "language", "")
@@ -202,7 +235,9 @@ async def test_an_answer_across_languages_needs_its_citation(rig: Rig, cohere: C
     rig.account_of("cohere", cohere)
     spanish = "Una revisión completa cuesta 120 € y tarda dos días laborables."
     cohere.write = says(spanish, spanish)  # type: ignore[assignment]
-    answer = await rig.ask("¿Cuánto cuesta una revisión completa de la bicicleta, full service?", language="es")
+    answer = await rig.ask(
+        "¿Cuánto cuesta una revisión completa de la bicicleta, full service?", language="es"
+    )
     assert answer.text == spanish
     cohere.write = says(spanish.replace("120", "95"), "Una revisión")  # type: ignore[assignment]
     assert not (await rig.ask("¿Cuánto cuesta la revisión completa, full service?", language="es")).known
@@ -267,7 +302,9 @@ async def test_what_is_told_is_what_is_counted(rig: Rig, cohere: CohereStandIn) 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("behaviour", "free"), [("401", True), ("429", True), ("500", True), ("truncate", False), ("hang", False)])
+@pytest.mark.parametrize(
+    ("behaviour", "free"), [("401", True), ("429", True), ("500", True), ("truncate", False), ("hang", False)]
+)
 async def test_what_failed_is_counted_where_it_may_have_cost(
     rig: Rig, cohere: CohereStandIn, behaviour: str, free: bool
 ) -> None:
@@ -303,7 +340,9 @@ async def test_money_is_bounded_too(rig: Rig, openai: OpenAIStandIn) -> None:
     assert [(await rig.ask(ASKED)).by for _ in range(2)] == ["openai", "local"]
 
 
-async def test_a_count_that_fails_spends_nothing(rig: Rig, cohere: CohereStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_count_that_fails_spends_nothing(
+    rig: Rig, cohere: CohereStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def away(*_: object) -> None:
         raise Unavailable("away")
 
@@ -311,3 +350,15 @@ async def test_a_count_that_fails_spends_nothing(rig: Rig, cohere: CohereStandIn
     monkeypatch.setattr(rig.spending, "reserve", away)
     assert ((await rig.ask(ASKED)).by, cohere.calls) == ("local", [])
 
+
+async def test_order_by_the_provider_is_used_and_counted(embedder: Embedder, cohere: CohereStandIn) -> None:
+    async with rigged(embedder, QUICK, remote=True) as rig:
+        await rig.knows(*PASSAGES)
+        rig.account_of("cohere", cohere)
+        cohere.usage = (1000, 0)
+        answer = await rig.ask(ASKED)
+        assert [c.path for c in cohere.calls] == ["/v2/rerank", "/v2/chat"] and not cohere.wrong
+        assert answer.by == "cohere"
+        assert rig.spending.kept["t", "contact", "p1"] == [1000, 2500 + 2000]
+        cohere.behave = ["500"]
+        assert (await rig.ask("How long is the warranty on the frame?")).failed == ("provider:broken",)

@@ -61,7 +61,10 @@ async def test_cohere_streams_an_answer_with_its_citations(
     assert pieces[-2:] == [Cites(0, 16, (0,)), Ended(False, 321, 12)]
     sent = cohere.calls[0]
     assert [m["role"] for m in sent.body["messages"]] == ["system", "user", "assistant", "user"]
-    assert sent.body["documents"][1] == {"id": "1", "data": {"title": "Prices", "snippet": "A service costs €120."}}
+    assert sent.body["documents"][1] == {
+        "id": "1",
+        "data": {"title": "Prices", "snippet": "A service costs €120."},
+    }
 
 
 @pytest.mark.parametrize("dialect", ["openai", "vllm", "ollama", "gemini"])
@@ -173,7 +176,11 @@ async def test_texts_are_embedded_in_order_and_in_calls_of_96(
     embedder = CohereEmbedder(Endpoint(session, cohere.url, cohere.key), note(billed))
     texts = [f"text {n}" for n in range(200)] + ["", "  "]
     rows = await embedder.embed(texts, "passage")
-    assert (rows.shape, [len(c.body["texts"]) for c in cohere.calls], cohere.wrong) == ((202, 256), [96, 96, 8], [])
+    assert (rows.shape, [len(c.body["texts"]) for c in cohere.calls], cohere.wrong) == (
+        (202, 256),
+        [96, 96, 8],
+        [],
+    )
     assert np.allclose(np.linalg.norm(rows[:200], axis=1), 1, atol=1e-5)
     assert not rows[200:].any()
     alone = await embedder.embed(["text 150"], "question")
@@ -213,7 +220,9 @@ async def test_who_hangs_is_slow(
     assert raised.value.code == "provider:slow"
 
 
-async def test_whoever_stops_reading_ends_the_call(session: aiohttp.ClientSession, cohere: CohereStandIn) -> None:
+async def test_whoever_stops_reading_ends_the_call(
+    session: aiohttp.ClientSession, cohere: CohereStandIn
+) -> None:
     cohere.always = "stall"
     async with aclosing(chat(session, cohere).write(PROMPT)) as pieces:  # type: ignore[type-var]
         async for _ in pieces:

@@ -6,7 +6,10 @@ import pytest
 
 from brain.providers.sse import Event, TooLong, events
 
-STREAM = "\ufeff: hello\r\nevent: a\r\ndata: één\r\ndata: two\r\n\r\nid: 7\nretry: 5\ndata:three\r\rdata\n\nevent: alone\n\nunknown: x\ndata: 👩‍🚀\n\n"
+STREAM = (
+    "\ufeff: hello\r\nevent: a\r\ndata: één\r\ndata: two\r\n\r\n"
+    "id: 7\nretry: 5\ndata:three\r\rdata\n\nevent: alone\n\nunknown: x\ndata: 👩‍🚀\n\n"
+)
 FOUND = [
     Event("a", "één\ntwo"),
     Event("message", "three"),

@@ -155,6 +155,25 @@ async def test_an_index_is_built_once_for_all_who_wait() -> None:
     assert len({id(found) for found in done[1:]}) == 1
 
 
+async def test_who_waits_too_long_for_a_new_version_is_given_the_one_before() -> None:
+    cache, gate = IndexCache(), asyncio.Event()
+    old, new = index(), index(2)
+
+    async def made() -> Index:
+        return old
+
+    async def slow() -> Index:
+        await gate.wait()
+        return new
+
+    assert await cache.get("t", 1, made) is old
+    assert await cache.get("t", 2, slow, patience=0.0) is old
+    waiting = asyncio.ensure_future(cache.get("t", 2, slow, patience=None))
+    gate.set()
+    assert await waiting is new
+    assert await cache.get("t", 2, slow, patience=0.0) is new
+
+
 async def test_a_failed_build_is_told_and_tried_again() -> None:
     cache = IndexCache()
 

@@ -12,6 +12,7 @@ from gateway.api.routes import PREFIX
 from gateway.model.answers import Asked, Gap, Submission
 from gateway.model.campaign import Campaign
 from gateway.model.conversation import Conversation
+from gateway.model.golden import EvalRun, Figures, Golden
 from gateway.model.knowledge import Chunk, Collection, Document
 from tests.conftest import Running, make_tenant
 from tests.core.visitor import Visitor
@@ -60,6 +61,8 @@ ACCESS = {
     "POST /api/v1/templates/{template}/discard": "key", "POST /api/v1/templates/{template}/preview": "key",
     "POST /api/v1/templates/{template}/test": "key", "POST /api/v1/channels/{channel}/templates/sync": "key",
     "GET /api/v1/conversations/{conversation}/templates": "key",
+    "GET /api/v1/answers": "key", "PATCH /api/v1/answers": "key", "PUT /api/v1/answers/key": "key",
+    "GET /api/v1/answers/spent": "key", "POST /api/v1/answers/ask": "key",
     "GET /api/v1/campaigns": "key", "POST /api/v1/campaigns": "key", "GET /api/v1/campaigns/{campaign}": "key",
     "POST /api/v1/campaigns/{campaign}/prepare": "key", "POST /api/v1/campaigns/{campaign}/start": "key",
     "POST /api/v1/campaigns/{campaign}/pause": "key", "POST /api/v1/campaigns/{campaign}/resume": "key",
@@ -77,6 +80,9 @@ ACCESS = {
     "PUT /api/v1/questions/{asked}/thumb": "key", "GET /api/v1/gaps": "key", "POST /api/v1/gaps/{gap}/answer": "key",
     "POST /api/v1/gaps/{gap}/dismiss": "key",
     "GET /api/v1/contacts/{contact}/decisions": "key",
+    "GET /api/v1/goldens": "key", "POST /api/v1/goldens": "key", "DELETE /api/v1/goldens/{golden}": "key",
+    "POST /api/v1/questions/{asked}/golden": "key", "POST /api/v1/evaluations": "key", "GET /api/v1/evaluations": "key",
+    "GET /api/v1/evaluations/{run}": "key", "POST /api/v1/replays": "key",
     "GET /api/v1/consents": "key", "POST /api/v1/consents": "key", "POST /api/v1/consents/withdrawals": "key",
     "POST /api/v1/consents/imports": "key", "GET /api/v1/consents/contacts/{contact}": "key",
     "GET /api/v1/consents/signals": "key", "POST /api/v1/consents/signals/{signal}": "key",
@@ -93,6 +99,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/consents/signals/{signal}": {"confirmed": False},
     "POST /api/v1/consents/{entry}/correction": {"state": "granted", "note": "x"},
     "PATCH /api/v1/templates/{template}": {"footer": "x"},
+    "POST /api/v1/questions/{asked}/golden": {"must_refuse": True},
     "PUT /api/v1/questions/{asked}/thumb": {"thumb": "up"},
     "POST /api/v1/gaps/{gap}/answer": {"answer": "x"},
     "PUT /api/v1/collections/{collection}": {"channels": []},
@@ -111,11 +118,13 @@ OWN = frozenset(
     for path in (
         *("files", "permission", "collections", "documents/answer", "sources/file", "sources/text", "sources/site"),
         *("drafts/publish", "drafts/discard", "rules", "forms"),
+        *("goldens", "evaluations", "replays"),
     )
 )
 """Addresses that take whatever comes for whoever sends it, or show only what is theirs."""
 
 NOBODYS = {
+    **{"golden": "gq_x", "run": "er_x"},
     **{"form": "booking", "asked": "m_x", "gap": "gap_x"},
     **{"document": "d_x", "source": "s_x", "collection": "x"},
     **{"campaign": "cm_x", "contact": "ct_x", "entry": "ce_x", "signal": "ce_x"},
@@ -206,6 +215,9 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
     await own.asked.put([asked])
     gap = Gap("gap_canary", "acme", "canary?", 1, now, now)
     await own.gaps.add(gap)
+    golden = Golden("gq_canary", "acme", "canary?", now, must_refuse=True)
+    await own.goldens.put([golden])
+    await own.eval_runs.put(EvalRun("er_canary", "acme", now, 0, "local", Figures()))
     await own.submissions.put(Submission("sub_1", "acme", "canary", now, "ch_web", "ct", conversation.id, ()))
     await make_tenant(running.store, "bolt")
     headers = await key_of(running, "bolt")
@@ -229,6 +241,8 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
                 form="canary",
                 asked=asked.id,
                 gap=gap.id,
+                golden=golden.id,
+                run="er_canary",
             )
             body: Any = {"owner": "agent"} if method == "PUT" else {"content": {"type": "text", "text": "x"}}
             body = BODIES.get(f"{method} {path}", body)
@@ -245,6 +259,7 @@ async def test_no_key_opens_another_tenants_things(running: Running) -> None:
     assert await running.conversations() == (conversation,)
     assert await running.transcript(conversation.id) == transcript
     assert await running.conversations("bolt") == ()
+    assert await own.goldens.get(golden.id) == golden
     assert (await own.gaps.get(gap.id), (await own.asked.get(asked.id)) is not None) == (gap, True)
     assert [e async for e in running.store.of("acme").ledger.all()] == [entry]
 

@@ -21,6 +21,8 @@ WRONG = {
     "REDIS_URL": ("localhost", "http://x", "redis://"),
     "SECRET_KEYS": (",", "short", "a" * 40, "changeme", f"{GOOD},short", "development", "secret" * 1),
     "TRUSTED_PROXIES": ("proxy.example", "10.0.0.0/99"),
+    "EGRESS_ALLOW": ("intranet.example", "10.0.0.0/99"),
+    "VECTOR_SEARCH": ("maybe", "1"),
     "LOG_LEVEL": ("LOUD",),
     "LOG_FORMAT": ("xml",),
     "SENTRY_DSN": ("x",),
@@ -29,6 +31,7 @@ WRONG = {
     "SLACK_API_URL": ("x",),
     "COHERE_API_URL": ("x",),
     "STRIPE_API_URL": ("x",),
+    "ANSWERS_INTERNAL_HOSTS": ("https://ollama", "a b", "x/y"),
 }  # fmt: skip
 
 

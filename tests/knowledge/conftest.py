@@ -35,7 +35,8 @@ class Vector:
         for row, text in enumerate(texts):
             digest = hashlib.sha256(f"{self.model}{text}".encode()).digest()
             out[row] = np.frombuffer(digest[: self.dimensions], np.uint8).astype(np.float32) + 1
-        return out / np.linalg.norm(out, axis=1, keepdims=True)
+        lengths: Vectors = np.linalg.norm(out, axis=1, keepdims=True)
+        return out / lengths
 
     near = embed
 

@@ -66,7 +66,8 @@ def table(rows: Rows) -> str:
 
 def docx_parts(body: str, title: str = "") -> dict[str, str | bytes]:
     styles = "".join(
-        f'<w:style w:type="paragraph" w:styleId="H{i}"><w:name w:val="heading {i}"/></w:style>' for i in (1, 2, 3)
+        f'<w:style w:type="paragraph" w:styleId="H{i}"><w:name w:val="heading {i}"/></w:style>'
+        for i in (1, 2, 3)
     )
     return {
         "[Content_Types].xml": types(**{
@@ -95,7 +96,8 @@ def shape(text: str, kind: str = "", hidden: bool = False) -> str:
 
 def slide_table(rows: Rows) -> str:
     cells = (
-        "".join(f"<a:tc><a:txBody><a:p><a:r><a:t>{c}</a:t></a:r></a:p></a:txBody></a:tc>" for c in row) for row in rows
+        "".join(f"<a:tc><a:txBody><a:p><a:r><a:t>{c}</a:t></a:r></a:p></a:txBody></a:tc>" for c in row)
+        for row in rows
     )
     inner = "".join(f"<a:tr>{row}</a:tr>" for row in cells)
     return f"<p:graphicFrame><a:graphic><a:graphicData><a:tbl>{inner}</a:tbl></a:graphicData></a:graphic></p:graphicFrame>"
@@ -123,8 +125,11 @@ def pptx(*slides: str, hidden: Sequence[int] = (), order: Sequence[int] = ()) ->
 
 
 def xlsx(sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> bytes:
+    def state(name: str) -> str:
+        return ' state="hidden"' if name in hidden else ""
+
     names = "".join(
-        f'<sheet name="{escape(name)}" sheetId="{n}" r:id="s{n}"{" state=" + chr(34) + "hidden" + chr(34) if name in hidden else ""}/>'
+        f'<sheet name="{escape(name)}" sheetId="{n}" r:id="s{n}"{state(name)}/>'
         for n, name in enumerate(sheets, 1)
     )
     parts: dict[str, str | bytes] = {
@@ -142,7 +147,9 @@ def xlsx(sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> bytes:
 
 def sheet(rows: Rows) -> str:
     inner = "".join(
-        f'<row r="{r}">' + "".join(_cell(f"{chr(64 + c)}{r}", value) for c, value in enumerate(row, 1)) + "</row>"
+        f'<row r="{r}">'
+        + "".join(_cell(f"{chr(64 + c)}{r}", value) for c, value in enumerate(row, 1))
+        + "</row>"
         for r, row in enumerate(rows, 1)
     )
     return f"<worksheet {_S}><sheetData>{inner}</sheetData></worksheet>"

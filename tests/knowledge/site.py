@@ -37,11 +37,13 @@ class WebSite:
 
     def page(self, path: str, title: str, text: str = "", *links: str, **headers: str) -> None:
         anchors = "".join(f'<a href="{link}">more</a>' for link in links)
-        body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p>{anchors}</body></html>"
+        body = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p><nav>{anchors}</nav></body></html>"
         self.pages[path] = Given(body, headers={**HTML, **headers})
 
     def give(self, path: str, body: str | bytes = "", status: int = 200, **headers: str) -> None:
-        self.pages[path] = Given(body, status, {k.replace("_", "-"): v for k, v in headers.items()} or dict(HTML))
+        self.pages[path] = Given(
+            body, status, {k.replace("_", "-"): v for k, v in headers.items()} or dict(HTML)
+        )
 
     def paths(self) -> list[str]:
         """What was asked for, without robots.txt and the sitemap that every site is asked for."""

@@ -98,7 +98,12 @@ async def test_an_agents_answer_is_one_passage_and_replaces_the_one_before(
 
 @pytest.mark.parametrize(
     ("question", "answer", "field"),
-    [("", "x", "question"), ("?!", "x", "question"), ("x" * 501, "x", "question"), ("Open?", " \n", "answer")],
+    [
+        ("", "x", "question"),
+        ("?!", "x", "question"),
+        ("x" * 501, "x", "question"),
+        ("Open?", " \n", "answer"),
+    ],
 )
 async def test_an_answer_without_words_names_the_field(
     memory: MemoryKnowledge, vector: Vector, question: str, answer: str, field: str

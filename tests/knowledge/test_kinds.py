@@ -68,7 +68,8 @@ def test_slides_come_in_their_order_with_their_numbers_and_tables() -> None:
 
 def test_sheets_are_tables_or_questions_and_hidden_ones_are_not_read() -> None:
     data = xlsx(
-        {"Prices": PRICES, "FAQ": (("Question", "Answer"), ("Open?", "Yes, daily")), "Old": (("secret",),)}, ["Old"]
+        {"Prices": PRICES, "FAQ": (("Question", "Answer"), ("Open?", "Yes, daily")), "Old": (("secret",),)},
+        ["Old"],
     )
     assert parse("a.xlsx", data).sections == (
         Section(("Small — Day: 10; Week: 60.5\nLarge — Day: 20; Week: 100",), ("Prices",)),
@@ -95,7 +96,10 @@ def test_json_of_questions_and_answers(given: Any) -> None:
     ("given", "named"),
     [
         ('[{"question": "Open?"}]', r"\[0\] has no field “answer”"),
-        ('{"items": [{"question": "a", "answer": "b"}, {"answer": "x"}]}', r"items\[1\] has no field “question”"),
+        (
+            '{"items": [{"question": "a", "answer": "b"}, {"answer": "x"}]}',
+            r"items\[1\] has no field “question”",
+        ),
         ('[{"question": "Open?", "answer": ["Yes"]}]', r"“answer” of the entry \[0\] must be text"),
         ('[{"question": 4, "answer": "Yes"}]', r"“question” of the entry \[0\] must be text"),
         ('["Open?"]', r"\[0\] isn't an object"),
@@ -114,7 +118,11 @@ def test_json_of_another_shape_names_the_field(given: str, named: str) -> None:
 def _bomb(kind: str, name: str, size: int) -> bytes:
     """A part of many zeros: a thousand times smaller than what it unpacks to."""
     parts = docx_parts(paragraph("x"))
-    return pack({**parts, "word/more.xml": b"<x>" + b" " * size + b"</x>"}) if kind == "docx" else pack({name: b" " * size})
+    return (
+        pack({**parts, "word/more.xml": b"<x>" + b" " * size + b"</x>"})
+        if kind == "docx"
+        else pack({name: b" " * size})
+    )
 
 
 def _lying_bomb() -> bytes:
@@ -142,10 +150,9 @@ def _locked() -> bytes:
     return bytes(data)
 
 
-LAUGHS = (
-    '<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa">' + "".join(f'<!ENTITY {chr(98 + i)} "{("&" + chr(97 + i) + ";") * 10}">' for i in range(9))
-    + "]>"
-)  # fmt: skip
+_GROWN = "".join(f'<!ENTITY {chr(98 + i)} "{("&" + chr(97 + i) + ";") * 10}">' for i in range(9))
+LAUGHS = f'<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa">{_GROWN}]>'
+WIDE = ('<?xml version="1.0" encoding="utf-16"?>' + LAUGHS + "<w/>").encode("utf-16")
 
 
 @pytest.mark.parametrize(
@@ -171,11 +178,7 @@ LAUGHS = (
         ("a.docx", _lying_bomb(), "damaged|unpacks"),
         ("a.docx", docx(""), "no text"),
         ("a.docx", pack({**docx_parts(""), "word/document.xml": LAUGHS + "<w>&j;</w>"}), "no Office program writes"),
-        (
-            "a.docx",
-            pack({**docx_parts(""), "word/document.xml": ('<?xml version="1.0" encoding="utf-16"?>' + LAUGHS + "<w/>").encode("utf-16")}),
-            "no Office program writes",
-        ),
+        ("a.docx", pack({**docx_parts(""), "word/document.xml": WIDE}), "no Office program writes"),
         ("a.xlsx", pack({"xl/workbook.xml": "<x/>"}), "damaged"),
         ("a.pdf", pdf(((),)), "no text layer"),
     ],
@@ -233,3 +236,15 @@ def test_reading_a_table_leaves_the_processs_own_limit_of_cells() -> None:
     before = csv.field_size_limit()
     parse("a.csv", b"question,answer\nOpen?,Yes\n")
     assert csv.field_size_limit() == before
+
+
+def test_what_markdowns_html_hides_is_not_read() -> None:
+    source = b"""# T
+
+Seen <b>bold</b> & 1 < 2 <span style="display:none">bad</span>after `<code>`.
+
+<div hidden>bad</div>
+
+- item <!-- bad --><i aria-hidden="true">bad</i> end
+"""
+    assert text(parse("a.md", source)) == "Seen bold & 1 < 2 after <code>.\n- item end"

@@ -51,14 +51,18 @@ class CohereStandIn(ModelStandIn):
         text, cited = self.write(body)
         async with Stream(self, request, behaviour) as stream:
             message = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-            await stream.send({"type": "message-start", "id": "m1", "delta": {"message": message}}, "message-start")
+            await stream.send(
+                {"type": "message-start", "id": "m1", "delta": {"message": message}}, "message-start"
+            )
             start = {"message": {"content": {"type": "text", "text": ""}}}
             await stream.send({"type": "content-start", "index": 0, "delta": start}, "content-start")
             if behaviour == "odd":
                 await stream.send({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will"}}})
                 await stream.send({"type": "something-new", "delta": {"message": ["?"]}})
                 await stream.send({"type": "content-delta", "index": 0, "delta": None})
-                await stream.send({"type": "citation-start", "delta": {"message": {"citations": {"start": "a"}}}})
+                await stream.send(
+                    {"type": "citation-start", "delta": {"message": {"citations": {"start": "a"}}}}
+                )
             for piece in pieces(text):
                 delta = {"message": {"content": {"text": piece}}}
                 await stream.send({"type": "content-delta", "index": 0, "delta": delta}, "content-delta")
@@ -70,7 +74,11 @@ class CohereStandIn(ModelStandIn):
                     "start": place, "end": place + len(part), "text": part, "type": "TEXT_CONTENT",
                     "sources": [{"type": "document", "id": i, "document": {"id": i}} for i in ids],
                 }  # fmt: skip
-                told = {"type": "citation-start", "index": number, "delta": {"message": {"citations": citation}}}
+                told = {
+                    "type": "citation-start",
+                    "index": number,
+                    "delta": {"message": {"citations": citation}},
+                }
                 await stream.send(told, "citation-start")
                 await stream.send({"type": "citation-end", "index": number}, "citation-end")
             await stream.send({"type": "content-end", "index": 0}, "content-end")
@@ -84,7 +92,10 @@ class CohereStandIn(ModelStandIn):
         if behaviour != "silent":
             read, written = self.usage or (len(str(body)) // 4, len(text) // 4)
             units = {"input_tokens": read, "output_tokens": written}
-            delta["usage"] = {"billed_units": units, "tokens": {"input_tokens": read + 400, "output_tokens": written}}
+            delta["usage"] = {
+                "billed_units": units,
+                "tokens": {"input_tokens": read + 400, "output_tokens": written},
+            }
         return {"type": "message-end", "delta": delta}
 
     def _embed(self, body: Json, behaviour: str) -> web.Response:
@@ -94,7 +105,9 @@ class CohereStandIn(ModelStandIn):
         if behaviour == "odd":
             rows = rows[:-1]
         meta = {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 5}}
-        return web.json_response({"id": "e", "embeddings": {"float": rows}, "texts": body["texts"], "meta": meta})
+        return web.json_response(
+            {"id": "e", "embeddings": {"float": rows}, "texts": body["texts"], "meta": meta}
+        )
 
     def _rerank(self, body: Json, behaviour: str) -> web.Response:
         asked = set(body["query"].lower().split())
@@ -103,7 +116,9 @@ class CohereStandIn(ModelStandIn):
         if behaviour == "odd":
             return web.json_response({"results": [{"index": 99, "relevance_score": 1}, "x"]})
         results = [{"index": i, "relevance_score": scores[i]} for i in order]
-        return web.json_response({"id": "r", "results": results, "meta": {"billed_units": {"search_units": 1}}})
+        return web.json_response(
+            {"id": "r", "results": results, "meta": {"billed_units": {"search_units": 1}}}
+        )
 
 
 def vector(text: str, dimensions: int) -> list[float]:
@@ -133,7 +148,14 @@ def chat_rules(body: Json) -> list[str]:
             wrong.append("document")
         if not isinstance(data, dict) or not all(isinstance(v, str) for v in data.values()):
             wrong.append("document data")
-    if body.get("citation_options", {}).get("mode") not in (None, "FAST", "ACCURATE", "OFF", "ENABLED", "DISABLED"):
+    if body.get("citation_options", {}).get("mode") not in (
+        None,
+        "FAST",
+        "ACCURATE",
+        "OFF",
+        "ENABLED",
+        "DISABLED",
+    ):
         wrong.append("citation_options")
     if not isinstance(body.get("max_tokens", 1), int) or not 0 <= body.get("temperature", 0.3) <= 1:
         wrong.append("max_tokens or temperature")
@@ -141,11 +163,19 @@ def chat_rules(body: Json) -> list[str]:
 
 
 def embed_rules(body: Json) -> list[str]:
-    wrong = [f"no {name}" for name in ("model", "texts", "input_type", "embedding_types") if not body.get(name)]
+    wrong = [
+        f"no {name}" for name in ("model", "texts", "input_type", "embedding_types") if not body.get(name)
+    ]
     texts = body.get("texts") or []
     if not 1 <= len(texts) <= 96 or not all(isinstance(t, str) and t.strip() for t in texts):
         wrong.append("texts")
-    if body.get("input_type") not in ("search_document", "search_query", "classification", "clustering", "image"):
+    if body.get("input_type") not in (
+        "search_document",
+        "search_query",
+        "classification",
+        "clustering",
+        "image",
+    ):
         wrong.append("input_type")
     if body.get("embedding_types") != ["float"] or body.get("output_dimension") not in (256, 512, 1024, 1536):
         wrong.append("embedding_types or output_dimension")
@@ -154,7 +184,10 @@ def embed_rules(body: Json) -> list[str]:
 
 def rerank_rules(body: Json) -> list[str]:
     wrong = [f"no {name}" for name in ("model", "query", "documents") if not body.get(name)]
-    wrong += [f"unknown field {n}" for n in body.keys() - {"model", "query", "documents", "top_n", "max_tokens_per_doc"}]
+    wrong += [
+        f"unknown field {n}"
+        for n in body.keys() - {"model", "query", "documents", "top_n", "max_tokens_per_doc"}
+    ]
     if not all(isinstance(d, str) for d in body.get("documents", [])) or body.get("top_n", 1) < 1:
         wrong.append("documents or top_n")
     return wrong

@@ -1,6 +1,7 @@
 """What the stand-ins of model providers share: a real local HTTP server that records what it is sent, and misbehaves on command.
 
-A behaviour is a word of BEHAVIOURS or a status (`429`, `500`). `behave` is worked off call by call; when it is empty, all is well.
+A behaviour is a word of BEHAVIOURS or a status (`429`, `500`). `behave` is worked off call by call; when it is empty,
+`always` holds.
 """
 
 import asyncio
@@ -64,6 +65,7 @@ class ModelStandIn:
 
     async def __aenter__(self) -> "ModelStandIn":
         app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_route("*", "/elsewhere", self._elsewhere)
         for path, rules in self.routes().items():
             app.router.add_post(path, self._handler(rules))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -78,6 +80,10 @@ class ModelStandIn:
         self.gate.set()
         assert self._runner is not None
         await self._runner.cleanup()
+
+    async def _elsewhere(self, request: web.Request) -> web.Response:
+        self.calls.append(Call(request.path, {}, dict(request.headers)))
+        return web.json_response({})
 
     def _handler(
         self, rules: Callable[[Json], list[str]]
@@ -119,6 +125,8 @@ class ModelStandIn:
     def failure(self, status: int) -> web.Response:
         """A refusal, with the key in its text: it must be found nowhere afterwards."""
         headers = {"Retry-After": self.retry_after} if status == 429 else {}
+        if 300 <= status < 400:
+            headers["Location"] = f"{self.url}/elsewhere"
         return web.json_response({"message": f"no: {self.key}", "id": "x"}, status=status, headers=headers)
 
 

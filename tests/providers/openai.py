@@ -31,8 +31,8 @@ def quote(body: Json) -> str:
 
 @dataclass
 class OpenAIStandIn(ModelStandIn):
-    """`dialect`: `openai`, `vllm` (usage in every chunk), `ollama` (no `[DONE]`, no usage), `gemini` (everything in two chunks, no
-    role, `finish_reason` upper case)."""
+    """`dialect`: `openai`, `vllm` (usage in every chunk), `ollama` (no `[DONE]`, no usage), `gemini` (everything in two
+    chunks, no role, `finish_reason` upper case)."""
 
     write: Callable[[Json], str] = quote
     dialect: str = "openai"
@@ -53,14 +53,18 @@ class OpenAIStandIn(ModelStandIn):
             for part in parts:
                 await stream.send(_chunk({"content": part}, usage=usage if self.dialect == "vllm" else None))
                 if behaviour == "error" and part == parts[min(2, len(parts) - 1)]:
-                    await stream.send({"error": {"message": f"bad {self.key}", "code": 503, "type": "server_error"}})
+                    await stream.send(
+                        {"error": {"message": f"bad {self.key}", "code": 503, "type": "server_error"}}
+                    )
                     return stream.response
                 if await stream.misbehave():
                     return stream.response
             reason = {"gemini": "STOP", "vllm": "stop"}.get(self.dialect, "stop")
             await stream.send(_chunk({}, reason))
             if self.dialect == "openai" and behaviour != "silent":
-                await stream.send({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage})
+                await stream.send(
+                    {"id": "c", "object": "chat.completion.chunk", "choices": [], "usage": usage}
+                )
             if self.dialect != "ollama":
                 await stream.send("[DONE]")
         return stream.response
@@ -82,7 +86,9 @@ def rules(body: Json) -> list[str]:
         wrong.append("stream_options")
     messages = body.get("messages") or [{}]
     for message in messages:
-        if message.get("role") not in ("system", "user", "assistant") or not isinstance(message.get("content"), str):
+        if message.get("role") not in ("system", "user", "assistant") or not isinstance(
+            message.get("content"), str
+        ):
             wrong.append("message")
     if messages[-1].get("role") != "user":
         wrong.append("the last message is the user's")
