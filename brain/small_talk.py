@@ -52,7 +52,8 @@ _KNOWN = {
 
 
 def small_talk(text: str, greeting: str | None = None) -> str | None:
-    """The answer to a message that is only a greeting, thanks or a farewell; None for any other. `greeting` is the tenant's own."""
+    """The answer to a message that is only a greeting, thanks or a farewell; None for any other. `greeting` is the
+    tenant's own."""
     if len(text) > 60:
         return None
     words = "".join(char if char.isalnum() else " " for char in normalise(text))

@@ -110,7 +110,7 @@ class Answering:
         )
 
     async def _answered(self, question: Question, company: Company) -> Answer:
-        listener = company if question.settings.stream else None
+        listener = company if question.settings.stream and company.shows else None
         try:
             with self._hints.elsewhere():
                 async with company.kept(), asyncio.timeout(THINKS):

@@ -269,7 +269,9 @@ async def build(
             knowledge=KnowledgeOperations(store, intake, embedder, clock),
             answers=AnswerOperations(store, brains.answerer, operator_of(settings), clock),
             questions=questions,
-            knowing=Knowing(store, local_answerer(store.knowledge, embedder, ASKED_AGAIN), brains.answerer, clock),
+            knowing=Knowing(
+                store, local_answerer(store.knowledge, embedder, ASKED_AGAIN), brains.answerer, clock
+            ),
         )
         app = web.Application(middlewares=[guard, patience.wait, door.admit], client_max_size=4 * 1024 * 1024)
         app[PATIENCE] = patience
@@ -284,9 +286,7 @@ async def build(
                 *FileRoutes(store, links, clock).routes(),
                 *Uploads(store, channels.web, clock, links).routes(),
                 *Install(store, channels.slack, clock, settings.public_url, COOKIE).routes(),
-                *Console(
-                    store, clock, url.startswith("https://"), links, desk, reopen, questions
-                ).routes(),
+                *Console(store, clock, url.startswith("https://"), links, desk, reopen, questions).routes(),
             ]
         )
         app.on_shutdown.append(lambda _: sockets.close())

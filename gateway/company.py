@@ -45,16 +45,24 @@ class Company:
         # Without what else was to be acknowledged: that was done when it came.
         self._seen = replace(message, extra={})
         self._mute = False
+        self._drafts: ShowsDrafts | None = None
+        if isinstance(adapter, ShowsDrafts) and adapter.shows_drafts(conversation.address):
+            self._drafts = adapter
         self._hold = hold
         self._holding: asyncio.Task[None] | None = None
         self._shown = ""
 
+    @property
+    def shows(self) -> bool:
+        """Whether this customer can see an answer while it is written."""
+        return self._drafts is not None
+
     async def said(self, text: str) -> None:
-        if self._mute or not isinstance(self._adapter, ShowsDrafts) or text == self._shown:
+        if self._mute or self._drafts is None or text == self._shown:
             return
         self._shown = text
         try:
-            await self._adapter.show_draft(self._channel, self._conversation, self._message, text)
+            await self._drafts.show_draft(self._channel, self._conversation, self._message, text)
         except SendError as error:
             # Too fast, or not in this chat: the answer comes as a whole then.
             self._mute = True
@@ -90,8 +98,8 @@ class Company:
 
     async def _typing(self) -> None:
         try:
-            if self._shown and not self._mute and isinstance(self._adapter, ShowsDrafts):
-                await self._adapter.show_draft(self._channel, self._conversation, self._message, self._shown)
+            if self._shown and not self._mute and self._drafts is not None:
+                await self._drafts.show_draft(self._channel, self._conversation, self._message, self._shown)
                 return
             if not self._adapter.capabilities.typing:
                 return

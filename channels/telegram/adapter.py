@@ -188,15 +188,20 @@ class TelegramAdapter:
         if place.business and number is not None:
             await self._best(channel, Call("readBusinessMessage", place.params() | {"message_id": number}))
 
+    def shows_drafts(self, address: str) -> bool:
+        """In private chats only."""
+        place = place_of(address)
+        return place.chat.isdigit() and not place.business and not place.direct
+
     async def show_draft(
         self, channel: Channel, conversation: Conversation, turn: Message, text: str
     ) -> None:
-        """Private chats only. A draft goes by itself after half a minute, or when a message comes; it can't be taken back.
+        """A draft goes by itself after half a minute, or when a message comes; it can't be taken back.
 
         https://core.telegram.org/bots/api#sendmessagedraft"""
-        place = place_of(conversation.address)
-        if not text or place.business or place.direct or not place.chat.isdigit():
+        if not text or not self.shows_drafts(conversation.address):
             return
+        place = place_of(conversation.address)
         # Any number but zero; drafts of one number grow into each other.
         draft = turn.seq % (2**31 - 1) + 1
         params = {**place.params(), "draft_id": draft, "text": text[: self.capabilities.text_length]}

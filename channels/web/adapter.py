@@ -67,6 +67,9 @@ class WebAdapter:
         if typing:
             self.hub.publish(message.conversation, {"t": "typing", "on": True})
 
+    def shows_drafts(self, address: str) -> bool:
+        return True
+
     async def show_draft(
         self, channel: Channel, conversation: Conversation, turn: Message, text: str
     ) -> None:

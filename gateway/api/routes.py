@@ -16,6 +16,7 @@ from gateway.api.consents import ConsentOperations
 from gateway.api.dead_letters import DeadLetterOperations
 from gateway.api.decisions import DecisionOperations
 from gateway.api.goldens import GoldenOperations
+from gateway.api.hours import HoursOperations
 from gateway.api.knowledge import KnowledgeOperations
 from gateway.api.openapi import BadRequest, Operation, checked, document, read_json
 from gateway.api.questions import QuestionOperations
@@ -126,6 +127,7 @@ class Api:
             *CampaignOperations(campaigns).operations,
             *DecisionOperations(store).operations,
             *RuleOperations(store).operations,
+            *HoursOperations(store).operations,
             *QuestionOperations(store, questions, clock).operations,
             *GoldenOperations(store, knowing, clock).operations,
         )  # fmt: skip

@@ -236,6 +236,9 @@ class ShowsDrafts(Protocol):
     """A channel that can show an answer while it is being written. What it shows is kept nowhere; the message that is sent in
     the end takes its place."""
 
+    def shows_drafts(self, address: str) -> bool:
+        """Whether there is a way to show them at this address."""
+
     async def show_draft(
         self, channel: Channel, conversation: Conversation, turn: Message, text: str
     ) -> None:

@@ -6,8 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from brain.rules import match_rule, rule_answer
+from gateway.api.hours import read_day
 from gateway.model.answers import AnswerSettings, FormRule, Hours, Question, Rule, Span
+from gateway.model.errors import Invalid
 from gateway.model.hours import is_open, opens
+from tests.conftest import Running
+from tests.consent.test_records import cli
+from tests.core.test_api import call, key_of
 
 DAY = (Span(time(9), time(13)), Span(time(14), time(18)))
 MADRID = Hours("Europe/Madrid", (DAY, DAY, DAY, DAY, DAY, (Span(time(22), time.max),), ()), ("2026-12-25",))
@@ -75,3 +80,67 @@ def test_a_rule_whose_form_was_taken_away_is_an_answer_still() -> None:
     without = rule_answer(Question("t", "book", (rule,)), "book")
     assert with_form is not None and with_form.form == "booking"
     assert without is not None and (without.text, without.form) == ("Gladly.", None)
+
+
+@pytest.mark.parametrize(
+    ("day", "days", "spans"),
+    [
+        ("mon-fri 09:00-13:00,14:00-18:00", (0, 1, 2, 3, 4), ("09:00-13:00", "14:00-18:00")),
+        ("Saturday 10:00-24:00", (5,), ("10:00-24:00",)),
+        ("sat-mon 9:00-10:00", (5, 6, 0), ("09:00-10:00",)),
+        ("sun ", (6,), ()),
+    ],
+)
+def test_hours_as_text(day: str, days: tuple[int, ...], spans: tuple[str, ...]) -> None:
+    found, read = read_day(day, "--day")
+    assert (
+        found,
+        tuple(f"{s.start:%H:%M}-{'24:00' if s.end == time.max else f'{s.end:%H:%M}'}" for s in read),
+    ) == (
+        days,
+        spans,
+    )
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        "",
+        "m 09:00-10:00",
+        "mon 9-10",
+        "mon 10:00-09:00",
+        "mon 09:00-11:00,10:00-12:00",
+        "mon 25:00-26:00",
+        "t 1:00-2:00",
+    ],
+)
+def test_hours_that_are_none_are_refused(day: str) -> None:
+    with pytest.raises(Invalid) as wrong:
+        read_day(day, "--day")
+    assert wrong.value.field == "--day"
+
+
+async def test_hours_by_command_and_api(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ("--tenant", "acme")
+    week = ("--day", "mon-sun 00:00-24:00", "--day", "tue ", "--closed", "2026-12-25")
+    out = await cli(running, capsys, "hours", "set", *own, "--timezone", "Europe/Madrid", *week)
+    assert "tuesday    closed" in out and "2026-12-25" in out
+    hours = (await running.store.directory.tenant("acme")).answers.hours
+    assert hours is not None and hours.week[1] == () and hours.week[0] == (Span(time(0), time.max),)
+    for words in (
+        ("--timezone", "Mars", "--day", "mon 09:00-10:00"),
+        ("--timezone", "UTC", "--day", "x 1-2"),
+    ):
+        with pytest.raises(Invalid):
+            await cli(running, capsys, "hours", "set", *own, *words)
+    headers = await key_of(running, "acme")
+    _, told = await call(running, "GET", "/api/v1/hours", headers)
+    assert told["hours"]["week"]["monday"] == ["00:00-24:00"]
+    assert (await call(running, "PUT", "/api/v1/hours", headers, told))[1] == told
+    for field, value in (("timezone", "Mars"), ("week", {"noday": []}), ("closed", ["25.12."])):
+        body = {"hours": {**told["hours"], field: value}}
+        status, wrong = await call(running, "PUT", "/api/v1/hours", headers, body)
+        assert (status, wrong["errors"][0]["field"]) == (422, f"body.{field}")
+    assert (await call(running, "PUT", "/api/v1/hours", headers, {"hours": None}))[0] == 200
+    assert "No hours" in await cli(running, capsys, "hours", "clear", *own)
+    assert (await running.store.directory.tenant("acme")).answers.hours is None

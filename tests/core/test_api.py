@@ -75,7 +75,8 @@ ACCESS = {
     "DELETE /api/v1/sources/{source}": "key", "GET /api/v1/collections": "key", "POST /api/v1/collections": "key",
     "PUT /api/v1/collections/{collection}": "key", "DELETE /api/v1/collections/{collection}": "key",
     "POST /api/v1/drafts/publish": "key", "POST /api/v1/drafts/discard": "key",
-    "GET /api/v1/rules": "key", "PUT /api/v1/rules": "key", "GET /api/v1/forms": "key", "PUT /api/v1/forms": "key",
+    "GET /api/v1/hours": "key", "PUT /api/v1/hours": "key", "GET /api/v1/rules": "key",
+    "PUT /api/v1/rules": "key", "GET /api/v1/forms": "key", "PUT /api/v1/forms": "key",
     "GET /api/v1/forms/{form}/submissions": "key", "GET /api/v1/questions": "key",
     "PUT /api/v1/questions/{asked}/thumb": "key", "GET /api/v1/gaps": "key", "POST /api/v1/gaps/{gap}/answer": "key",
     "POST /api/v1/gaps/{gap}/dismiss": "key",
@@ -116,9 +117,18 @@ NAMED = frozenset(
 OWN = frozenset(
     f"/api/v1/{path}"
     for path in (
-        *("files", "permission", "collections", "documents/answer", "sources/file", "sources/text", "sources/site"),
-        *("drafts/publish", "drafts/discard", "rules", "forms"),
+        *(
+            "files",
+            "permission",
+            "collections",
+            "documents/answer",
+            "sources/file",
+            "sources/text",
+            "sources/site",
+        ),
+        *("drafts/publish", "drafts/discard", "rules", "forms", "hours"),
         *("goldens", "evaluations", "replays"),
+        *("answers", "answers/key", "answers/spent", "answers/ask"),
     )
 )
 """Addresses that take whatever comes for whoever sends it, or show only what is theirs."""
