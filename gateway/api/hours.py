@@ -22,8 +22,8 @@ _EXAMPLE: Final = "days and spans such as 'mon-fri 09:00-13:00,14:00-18:00'"
 
 
 class HoursShape(shapes.Shape):
-    """`week` names the days that it is open on, each with its spans, in order and apart; 24:00 is the day's end. `closed`: dates on
-    which it is not, whatever the week says."""
+    """`week` names the days that it is open on, each with its spans, in order and apart; 24:00 is the day's end. `closed`:
+    dates on which it is not, whatever the week says."""
 
     timezone: Annotated[str, Field(description="Such as Europe/Madrid")]
     week: Annotated[dict[str, list[str]], Field(description="Such as {'monday': ['09:00-13:00']}")]
