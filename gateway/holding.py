@@ -55,6 +55,11 @@ class Holding:
         said = await self._deliver.written(self._channel, conversation, [named])
         own = await self._store.messages.put_outgoing(said, self._run)
         mine = [m for m in said if m.id in own]  # the rest was written, and perhaps sent, by an earlier run
+        # After it was written: who takes the conversation over later withdraws what is queued, and who did before is seen here.
+        standing = await self._store.conversations.get(conversation.id)
+        if standing is None or standing.owner != "bot" or standing.stopped or standing.merged_into:
+            await self._store.messages.withdraw(own, self._run)
+            return
         self.waits = mine
         if mine and await self._deliver.run(self._channel, conversation, mine):
             self.waits = []

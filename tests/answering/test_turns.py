@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.handoff import set_owner
 from gateway.model.answers import Answer, AnswerSettings, Ask, FormRule, Hours, Listener, Question, Said, Span
 from gateway.model.content import Reaction, Reply, Text
 from gateway.model.errors import NotFound, Unavailable
@@ -145,6 +146,28 @@ async def test_who_waits_is_told_that_the_answer_is_coming_and_the_answer_goes_b
     _, messages = await only(running)
     assert [m.status for m in messages] == [Status.HANDLED, Status.SENT, Status.SENT]
     assert messages[1].seq < messages[2].seq
+
+
+async def test_the_line_is_not_said_to_whom_a_person_answers_by_then(
+    running: Running, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.company.HOLDS", 0.05)
+    teller.answers["hello"] = Answer(True, "Hi.", by="test")
+    await say(running, "hello", "1")
+    conversation, _ = await only(running)
+    thought_of = asyncio.Event()
+
+    async def slow(question: Question, listener: Listener | None = None) -> Answer:
+        await set_owner(running.store.of("acme"), conversation.id, "agent")
+        await asyncio.sleep(0.2)  # longer than HOLDS here
+        thought_of.set()
+        return Answer(True, "Too late.", by="test")
+
+    monkeypatch.setattr(running.brain, "answer", slow)
+    await say(running, "hours?", "2")
+    assert thought_of.is_set()
+    assert sent(running) == ["Hi."]
+    assert [m.content for m in (await only(running))[1]] == [Text("hello"), Text("Hi."), Text("hours?")]
 
 
 async def test_the_line_is_said_once_when_a_turn_is_run_again_and_not_to_who_does_not_want_it(
