@@ -9,32 +9,29 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loguru import logger
 
-from channels.degrade import degrade
-from gateway import bursts, outbox
+from gateway import bursts, outcome
 from gateway.answering import Answering
 from gateway.bursts import Burst
-from gateway.facts import window_after
 from gateway.holding import Holding
 from gateway.model.answers import Asked, Brain
 from gateway.model.clock import Sequencer
 from gateway.model.content import (
     NEWER,
     Album,
-    Content,
     FormReply,
     System,
     Text,
     plain_text,
 )
-from gateway.model.conversation import Conversation, Pending
+from gateway.model.conversation import Conversation
 from gateway.model.delivery import Delivery
 from gateway.model.errors import ParleyError, SendError, Unavailable
-from gateway.model.message import Announced, Failure, Message, Status
+from gateway.model.message import Failure, Message, Status
 from gateway.model.ports import Adapter, Clock
 from gateway.model.tenant import Channel
 from gateway.model.texts import broken
@@ -275,6 +272,7 @@ class Turns:
         """Think and write until nobody came in between. Raises Overtaken when another process runs this turn."""
         run, message = secrets.token_hex(8), burst.messages[-1]
         tenant = await self._store.directory.tenant(channel.tenant)
+        able = self._adapters[channel.kind].capabilities
         for _ in range(OVERTAKEN):
             if given is not None:
                 thought = replace(given, conversation=conversation)
@@ -288,8 +286,8 @@ class Turns:
                         burst.content,
                         hold if tenant.answers.holding else None,
                     )
-            after = self._after(channel, conversation, burst, thought)
-            written = self._written(channel, conversation, message, thought)
+            after = outcome.after(channel, able, conversation, burst, thought, self._clock())
+            written = outcome.written(able, conversation, message, thought, self._sequencer, self._clock())
             written = replace(written, messages=await self._deliver.written(channel, after, written.messages))
             if thought.entries:
                 await store.ledger.put(thought.entries)
@@ -317,7 +315,8 @@ class Turns:
         self, store: TenantStore, channel: Channel, conversation: Conversation, burst: Burst
     ) -> Holding:
         # It leaves before the turn is committed: that they have written opens the window all the same.
-        heard = replace(conversation, window_until=self._window(channel, conversation, burst))
+        able = self._adapters[channel.kind].capabilities
+        heard = replace(conversation, window_until=outcome.window(channel, able, conversation, burst))
         return Holding(
             self._deliver,
             store,
@@ -329,47 +328,9 @@ class Turns:
             secrets.token_hex(8),
         )
 
-    def _after(
-        self, channel: Channel, conversation: Conversation, burst: Burst, thought: Thought
-    ) -> Conversation:
-        """The conversation as the turn leaves it, but for what it says."""
-        message = burst.messages[-1]
-        return replace(
-            thought.conversation,
-            turn=message.id,
-            merged=burst.ids[:-1],
-            last_in=_heard(message, conversation),
-            window_until=self._window(channel, conversation, burst),
-            last_at=self._clock(),
-        )
-
-    def _window(self, channel: Channel, conversation: Conversation, burst: Burst) -> datetime | None:
-        """Until when free text may be sent, after what was said now."""
-        hours = self._adapters[channel.kind].capabilities.service_window_hours
-        until = conversation.window_until
-        for said in burst.messages:
-            if not isinstance(said.content, System):
-                heard = replace(conversation, window_until=until)
-                until = window_after(heard, channel, said, said.at, hours)
-        return until
-
     async def _any_handled(self, store: TenantStore, burst: Burst) -> bool:
         standing = [await store.messages.get(i) for i in burst.ids]
         return any(m is None or m.status is Status.HANDLED for m in standing)
-
-    def _written(
-        self, channel: Channel, conversation: Conversation, message: Message, thought: Thought
-    ) -> "_Written":
-        capabilities = self._adapters[channel.kind].capabilities
-        contents: list[Content] = []
-        asked: Pending | None = None
-        for content in thought.say:
-            parts, pending = degrade(content, capabilities, language=conversation.language)
-            contents += parts
-            asked = pending or asked
-        announces = _announced(conversation, thought)
-        messages = outbox.write(message, contents, self._sequencer, self._clock(), announces)
-        return _Written(messages, replace(asked, message=messages[-1].id) if asked and messages else None)
 
     async def _begin(self, store: TenantStore, message: Message) -> Conversation:
         tenant = await self._store.directory.tenant(message.tenant)
@@ -428,22 +389,3 @@ class Turns:
 def _is_aside(message: Message, now: datetime) -> bool:
     """Held, and not to be asked about yet: what follows it goes on."""
     return message.status is Status.HELD and message.due is not None and message.due > now
-
-
-def _announced(before: Conversation, thought: Thought) -> Announced | None:
-    if thought.confirms:
-        return "stopped"
-    return "queue" if before.owner == "bot" and thought.conversation.owner == "queue" else None
-
-
-def _heard(message: Message, conversation: Conversation) -> datetime | None:
-    """When the customer last said something: what only happened opens no service window."""
-    if isinstance(message.content, System):
-        return conversation.last_in
-    return max(message.at, conversation.last_in or message.at)
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    messages: list[Message]
-    pending: Pending | None

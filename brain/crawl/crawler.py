@@ -5,10 +5,11 @@ follows links, and takes what the site's own sitemap names for links of the firs
 """
 
 import asyncio
+import codecs
 import hashlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -28,6 +29,12 @@ _TYPES = {
     "text/markdown": "md",
 }
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{2,20})", re.IGNORECASE)
+_NO_CHARSETS = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
+"""What Python can decode, and no page is in: some take for ever, some raise for anything."""
+
+MOST_WAITING = 20_000
+"""Addresses that one run keeps in mind: more than it may ever read."""
+
 _FAULTS = 5
 """Failures of the site, one after the other, that end a run."""
 
@@ -92,6 +99,7 @@ class Crawl:
         self._bounds = Bounds()
         self._robots: Protego | None = None
         self._host = self._start or URL()
+        self._cut = False
         self._left = budget.bytes
         self.total = 0
         self.whole = False
@@ -139,17 +147,15 @@ class Crawl:
             if found is not None:
                 yield found
             if not listed and depth < self._budget.depth:
-                for link in more:
-                    self._add(link, depth + 1)
-        self.whole = True
+                await asyncio.to_thread(self._add_all, more, depth + 1)
+        self.whole = not self._cut
 
     async def _begin(self, start: URL) -> None:
         await self._read_robots(start)
         if not self._allowed(start):
             raise Failed("refused", "The site's robots.txt does not let us read this address.")
         if is_sitemap(start):
-            for found in await self._sitemaps([start], strict=True):
-                self._add(found, 0)
+            await asyncio.to_thread(self._add_all, await self._sitemaps([start], strict=True), 0)
             if not self._waiting:
                 raise Failed("wrong", "The sitemap names no page of this site that may be read.")
         else:
@@ -165,22 +171,22 @@ class Crawl:
             return
         told = [normal(start, address) for address in (self._robots.sitemaps if self._robots else ())]
         wanted = [url for url in told if url is not None and same_site(url, start)]
-        for url in await self._sitemaps(
+        found = await self._sitemaps(
             wanted or [start.with_path("/sitemap.xml").with_query(None)], strict=False
-        ):
-            self._add(url, 1)
+        )
+        await asyncio.to_thread(self._add_all, found, 1)
 
     async def _sitemaps(self, wanted: list[URL], strict: bool) -> list[URL]:
         out: list[URL] = []
         asked: set[URL] = set()
-        while wanted and len(asked) < MAX_SITEMAPS:
+        while wanted and len(asked) < MAX_SITEMAPS and len(out) < MOST_WAITING and self._left > 0:
             url = wanted.pop(0)
             if url in asked or not same_site(url, self._host):
                 continue
             asked.add(url)
             try:
                 reply = await self._fetch(url, Size(MAX_BYTES, self._budget.page.seconds))
-                index, found = read_sitemap(reply.url, reply.body)
+                index, found = await asyncio.to_thread(read_sitemap, reply.url, reply.body)
             except Failed:
                 if strict and len(asked) == 1:
                     raise
@@ -223,7 +229,14 @@ class Crawl:
         asked = (self._robots.crawl_delay(ROBOT) if self._robots else None) or 0.0
         return min(max(self._budget.pause, float(asked)), max(self._budget.most_pause, self._budget.pause))
 
+    def _add_all(self, found: Iterable[URL], depth: int) -> None:
+        for url in found:
+            self._add(url, depth)
+
     def _add(self, url: URL, depth: int) -> None:
+        if len(self._known) >= MOST_WAITING:
+            self._cut = True
+            return
         if str(url) in self._known or not same_site(url, self._host) or not is_page(url):
             return
         if not self._bounds.takes(url) or not self._allowed(url):
@@ -233,7 +246,11 @@ class Crawl:
         self.total += 1
 
     async def _fetch(self, url: URL, size: Size, validator: str = "") -> Reply:
-        reply = await fetch(self._session, url, self._refusal, size, validator, self._follows)
+        try:
+            reply = await fetch(self._session, url, self._refusal, size, validator, self._follows)
+        except Failed as error:
+            self._left -= error.read
+            raise
         self._left -= len(reply.body)
         return reply
 
@@ -255,10 +272,10 @@ class Crawl:
             )
         body, text, more = reply.body, "", list[URL]()
         if kind != "pdf":
-            body = _utf8(reply)
+            body = await asyncio.to_thread(_utf8, reply)
         if kind == "html":
             text = body.decode("utf-8", "replace")
-            own = canonical(at, text)
+            own = await asyncio.to_thread(canonical, at, text)
             more = await asyncio.to_thread(lambda: list(links(at, text)))
             if own is not None and self._allowed(own):
                 at = own
@@ -282,6 +299,8 @@ def _utf8(reply: Reply) -> bytes:
     if charset is None or charset.lower() in ("utf-8", "utf8", "ascii", "us-ascii"):
         return reply.body
     try:
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            return reply.body
         return reply.body.decode(charset, "replace").encode("utf-8", "replace")
-    except LookupError:
+    except (LookupError, ValueError):
         return reply.body

@@ -33,6 +33,8 @@ class Failed(Exception):
         super().__init__(text)
         self.kind = kind
         self.wait = wait
+        self.read = 0
+        """Bytes that were read in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ async def _body(answer: aiohttp.ClientResponse, most: int) -> bytes:
         except zlib.error:
             raise Failed("wrong", "The page is packed, and damaged.") from None
         if len(kept) > most:
+            too_large.read = len(kept)
             raise too_large
     return bytes(kept)
 

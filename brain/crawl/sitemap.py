@@ -3,6 +3,7 @@
 import html
 import re
 import zlib
+from itertools import islice
 
 from yarl import URL
 
@@ -14,10 +15,11 @@ MAX_SITEMAPS = 50
 MAX_ADDRESSES = 50_000
 """What the protocol allows in one."""
 
+# What stands between the tags is trimmed afterwards: neighbouring runs of spaces could be shared out in endless ways.
 _LOC = re.compile(
-    r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*([^<\]]{1,2000}?)\s*(?:\]\]>)?\s*</(?:\w+:)?loc>", re.IGNORECASE
+    r"<(?:\w{1,20}:)?loc>([^<]{0,2000}(?:<!\[CDATA\[[^<]{0,2000})?)</(?:\w{1,20}:)?loc>", re.IGNORECASE
 )
-_INDEX = re.compile(r"<(?:\w+:)?sitemapindex[\s>]", re.IGNORECASE)
+_INDEX = re.compile(r"<(?:\w{1,20}:)?sitemapindex[\s>]", re.IGNORECASE)
 
 
 def is_sitemap(url: URL) -> bool:
@@ -31,10 +33,14 @@ def read_sitemap(at: URL, body: bytes) -> tuple[bool, list[URL]]:
         body = _unpacked(body)
     text = body.decode("utf-8", "replace")
     head = text[:4096]
-    if "<urlset" not in head and not _INDEX.search(head) and not re.search(r"<\w+:urlset", head):
+    if "<urlset" not in head and not _INDEX.search(head) and not re.search(r"<\w{1,20}:urlset", head):
         raise Failed("wrong", "This is not a sitemap: no list of addresses in XML.")
-    found = [normal(at, html.unescape(loc[1])) for loc in _LOC.finditer(text)]
-    return bool(_INDEX.search(head)), [url for url in found[:MAX_ADDRESSES] if url is not None]
+    found = [normal(at, html.unescape(_told(loc[1]))) for loc in islice(_LOC.finditer(text), MAX_ADDRESSES)]
+    return bool(_INDEX.search(head)), [url for url in found if url is not None]
+
+
+def _told(inside: str) -> str:
+    return inside.strip().removeprefix("<![CDATA[").removesuffix("]]>").strip()
 
 
 def _unpacked(body: bytes) -> bytes:
