@@ -78,7 +78,7 @@ class Answerer:
             return known
         found = await self.find(asked, PASSAGES)
         answer = await self.conclude(asked, found, listener, start)
-        if not leans:
+        if not leans and not found.stale:
             self._cache.put(asked, answer)
         return answer
 
@@ -91,7 +91,8 @@ class Answerer:
             return ruled
         if said := small_talk(text, question.settings.greeting):
             return Answer(True, said, score=1.0, by="local")
-        if is_forbidden(text, question.settings.forbidden):
+        # What a follow-up leans on is what it is about, too.
+        if is_forbidden(rewrite(text, question.earlier), question.settings.forbidden):
             return Answer(known=False, why="forbidden")
         return None
 

@@ -56,6 +56,11 @@ class IndexCache:
         done, _ = await asyncio.wait({task}, timeout=patience)
         return task.result() if done else kept[1]
 
+    def is_of(self, tenant: str, version: int, index: Index) -> bool:
+        """Whether an index is that of this version, and not that of the one before."""
+        kept = self._kept.get(tenant)
+        return kept is not None and kept[0] == version and kept[1] is index
+
     async def _make(self, tenant: str, version: int, build: Build) -> Index:
         try:
             async with self._builds:

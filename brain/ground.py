@@ -31,6 +31,9 @@ from gateway.model.answers import Cited
 WORDS: Final = 0.5
 MEANING: Final = 0.5
 BOUND: Final = 0.45
+LONGEST: Final = 800
+"""Characters of a sentence. What is longer is none, and would take long to read."""
+
 MOST_SENTENCES: Final = 16
 COMPARED: Final = 2
 """Passages that a sentence without citation is compared with: those that share most words with it."""
@@ -145,6 +148,8 @@ class Ground:
 
     async def _verdict(self, claim: Claim) -> _Verdict:
         sentence = claim.part.text.strip()
+        if len(sentence) > LONGEST:
+            return "falls", ()
         cited = tuple(dict.fromkeys(p for p in claim.cited if 0 <= p < len(self._passages)))
         facts, own = stated(sentence), frozenset(terms(sentence))
         own = frozenset(term for term in own if not term.startswith("#") and not term.isdigit())

@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(
     re.IGNORECASE,
 )
 _ROLE: Final = re.compile(
-    r"^[\s#*>\[\-]*(?:system|assistant|user|human|developer|ai|bot|chatgpt|sistema|asistente|usuario|assistente|usuário|"
+    r"^[ \t#*>\[\-]{0,20}(?:system|assistant|user|human|developer|ai|bot|chatgpt|sistema|asistente|usuario|assistente|usuário|"
     r"utente|système|assistant[e]?|utilisateur|benutzer|nutzer|assistent|النظام|نظام|المساعد|المستخدم|सिस्टम|प्रणाली|सहायक|"
     r"उपयोगकर्ता)(?:\s+(?:message|prompt|note|mensaje|mensagem|messaggio|nachricht))?[\s*\]]*[:：]\s*",
     re.IGNORECASE | re.MULTILINE,
@@ -32,47 +32,74 @@ _ROLE: Final = re.compile(
 _MARK: Final = re.compile(r"[\[【]\s*\d{1,3}(?:\s*[,;†:-][^\]】\n]{0,40})?\s*[\]】]")
 _FENCE: Final = re.compile(r"`{3,}[\w-]*|~{3,}")
 
+_SPEAK: Final = (
+    r"answer|reply|respond|say|speak|talk|act|write|obey|ignore|follow|behave|only|always|reveal|tell|recommend|end|begin|pretend"
+)
 # An order to a model, in the eight languages of the corpus: a verb of leaving, and what is to be left.
 _LEAVE: Final = (
-    r"ignor\w*|disregard\w*|forget|overrid\w*|bypass|do not follow|don'?t follow|stop following|"
+    r"ignor\w*|disregard\w*|forget|override|bypass|do not follow|don'?t follow|stop following|"
     r"olvid\w*|haz caso omiso|no sigas|descart\w*|desconsider\w*|esquec\w*|oubli\w*|ne (?:suis|tiens)|"
     r"vergiss|vergessen|missacht\w*|dimentic\w*|non seguire|trascura\w*|تجاهل\w*|انس|تجاوز|"
     r"नजरअंदाज|नज़रअंदाज़?|अनदेखा|भूल|अनदेखी"
 )
+_LEAVE_LAST: Final = (
+    r"ignorieren|missachten|vergessen|नजरअंदाज|नज़रअंदाज़?|अनदेखा|भूल|अनदेखी"
+)
+_NOT_LEAVE: Final = (
+    r"(?<!\bdon't )(?<!\bdon’t )(?<!\bdo not )(?<!\bnever )(?<!\bnot )(?<!\bn')(?<!\bn’)(?<!\bne l')(?<!\bno )(?<!\bnao )(?<!\bnon )"
+    r"(?<!\bsi )(?<!\bse )"
+)
+"""Who is told not to forget the instructions, or what to do if they have, is a customer."""
+
 _LEFT: Final = (
-    r"instruct\w*|prompt\w*|rules?|guidelines?|directions?|everything|policy|policies|"
-    r"instruccion\w*|reglas|ordenes|todo lo|instruc\w*|regras|tudo|consignes?|regles?|tout ce|"
-    r"anweisung\w*|regeln|vorgaben|alles|istruzion\w*|regole|tutto|التعليمات|تعليمات\w*|القواعد|الاوامر|كل ما|"
+    r"instruct\w*|prompt\w*|rules?|guidelines?|directions?|everything (?:above|before|that|you (?:were|know|have been))|"
+    r"(?:previous|above|earlier) (?:policy|policies)|"
+    r"instruccion\w*|reglas|ordenes|todo lo (?:anterior|dicho|que (?:te|se te|sabes))|instruc\w*|regras|"
+    r"tudo (?:o que (?:te|foi|voce|sabe)|acima|antes)|consignes?|regles?|tout ce|"
+    r"anweisung\w*|regeln|vorgaben|alles (?:bisherige|vorherige|obige|davor|zuvor|was (?:du|oben|vorher|bisher|dir))|istruzion\w*|regole|"
+    r"tutto (?:cio|quello|quanto)|التعليمات|تعليمات\w*|القواعد|الاوامر|كل ما|"
     r"निर्देश\w*|नियम\w*|सब कुछ|आदेश\w*"
 )
 _ORDERS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<!\w)(?:{_LEAVE})(?!\w).{{0,80}}?(?<!\w)(?:{_LEFT})",
+        rf"{_NOT_LEAVE}(?<!\w)(?:{_LEAVE})(?!\w)(?!\s(?:sie |ihr )?nicht\b| pas\b).{{0,80}}?(?<!\w)(?:{_LEFT})",
         # In Hindi, and often in German, the verb comes last.
-        rf"(?<!\w)(?:{_LEFT}).{{0,60}}?(?<!\w)(?:{_LEAVE})(?!\w)",
-        r"\b(?:system|developer|hidden|secret|initial|original)\s+(?:prompt|instructions?|message)",
+        rf"(?<!\w)(?:{_LEFT}).{{0,60}}?(?<!\w)(?:{_LEAVE_LAST})(?!\w)",
+        r"\b(?:(?:system|developer|hidden|secret)\s+(?:prompt|instructions?|message)|(?:initial|original)\s+prompt|"
+        r"your\s+(?:initial|original)\s+(?:instructions?|message))",
         r"\b(?:prompt|instrucciones|mensaje|instrucoes|mensagem|invite|message|anweisungen|istruzioni|messaggio)\s+(?:del?|do|du|des|di)\s*(?:el\s+)?"
         r"(?:sistema|systeme|systems?)",
         r"\bsystem-?prompt|\bsystemanweisung|\bmessage systeme|مطالبة النظام|رسالة النظام|موجه النظام|सिस्टम प्रॉम्प्ट|सिस्टम संदेश",
-        r"\byou are now\b|\bfrom now on,? you\b|\bact as (?:if|an?|the)\b|"
-        r"\bpretend (?:to be|you)\b|\bnew (?:instructions?|task|role|rules?)\s*:|"
+        r"\byou are now (?:an?|the|my|free|called|no)\b|"
+        rf"\bfrom now on,? (?:you (?:are\b|(?:will |must |shall |should |have to )?(?:only |always |never )?(?:{_SPEAK})\b)|(?:{_SPEAK})\b)|"
+        r"(?:^\W*|\b(?:you|please|must|will|should|now|then|and)\s)act as (?:if|an?|the)\b|"
+        r"\bpretend (?:to be|you)\b|\bnew (?:instructions?|task|role)\s*:|"
         r"\bas an ai\b|\bdeveloper mode\b|\bjailbreak\b|\bdo anything now\b",
-        r"\b(?:ahora eres|a partir de ahora|actua como|nuevas instrucciones|"
-        r"agora voce e|a partir de agora|aja como|novas instrucoes)\b",
-        r"\b(?:tu es maintenant|vous etes maintenant|desormais|agis comme|nouvelles? instructions?|"
-        r"du bist (?:jetzt|nun)|ab sofort|"
-        r"neue anweisung\w*|handle als|ora sei|d'ora in poi|agisci come|nuove istruzioni)\b",
-        r"انت الان|من الان فصاعدا|تصرف ك|تعليمات جديده|अब आप|अब तुम|अब से|नए निर्देश",
+        r"\b(?:ahora eres|actua como|nuevas instrucciones|agora voce e|aja como|novas instrucoes|"
+        r"a partir de ahora,? (?:tu |solo |siempre )*(?:eres|seras|debes|actua\w*|responde\w*|contesta\w*|ignora\w*|habla\w*|di)|"
+        r"a partir de agora,? (?:voce e|voce deve|tu es|seja|(?:so |sempre |apenas )*(?:aja|responda|responde|ignore|fale|diga)))\b",
+        r"\b(?:tu es maintenant|vous etes maintenant|agis comme|nouvelles? instructions?|"
+        r"desormais,? (?:tu|vous (?:etes|devez|repond\w*|agiss\w*)|reponds|repondez|agis|agissez|ignore\w*|dis)|"
+        r"du bist (?:jetzt|nun)|ab sofort (?:bist|musst|sollst|antwort\w*|ignorier\w*|sag\w*|sprichst|handelst)|"
+        r"neue anweisung\w*|handle als|ora sei|agisci come|nuove istruzioni|"
+        r"d'ora in poi,? (?:tu|sei|sarai|devi|rispond\w*|agisci|ignora|di))\b",
+        r"انت الان|من الان فصاعدا.{0,10}(?:انت|اجب|تصرف|قل|تجاهل)|تصرف ك|تعليمات جديده|"
+        r"अब (?:से )?(?:आप|तुम)(?!\w).{0,60}(?:हैं|हो|दें|दो|करें)(?!\w)|नए निर्देश",
         r"\b(?:reveal|print|output|repeat|leak|disclose|dump|exfiltrate)\b.{0,50}\b"
-        r"(?:api key|password|secrets?|credentials?|prompt|"
-        r"instructions?|other (?:customers?|tenants?|users?|contacts?)|verbatim|word for word|everything)",
+        r"(?:api key|secrets?|credentials?|prompt|(?:your|the admin\w*) passwords?|"
+        r"instructions?|other (?:customers?|tenants?|users?|contacts?)|verbatim|word for word|"
+        r"everything (?:above|before|that|you))",
+        r"\b(?:reveal|leak|disclose|dump|exfiltrate)\b.{0,50}\bpasswords?",
         r"\b(?:show|list|give|display|tell|send)\b.{0,40}\bother (?:customers?|tenants?|users?|contacts?|companies|businesses)\b|"
-        r"\b(?:unsubscribe|opt out|hand over|transfer|escalate|delete)\s+(?:this|the)\s+"
+        r"(?:^\W*|\b(?:now|then|and|please|must)\s)(?:unsubscribe|opt out|hand over|transfer|escalate|delete)\s+(?:this|the)\s+"
         r"(?:customer|user|conversation|contact|visitor)\b",
-        r"\b(?:answer|reply|respond|say|tell|write|include|append|insert|add)\b.{0,50}\b"
-        r"(?:(?:in )?every (?:answer|reply|response|message)|"
+        r"\b(?:say|tell|write|include|append|insert|add|end|begin|start|finish)\b.{0,50}\b"
+        r"(?:every (?:answer|reply|response|message)|"
         r"all (?:answers|replies|responses)|the (?:user|customer|visitor) (?:that|to)|verbatim|word for word)",
+        r"\b(?:answer|reply|respond)\b.{0,50}\b(?:in every (?:answer|reply|response|message)|"
+        r"the (?:user|customer|visitor) (?:that|to)|verbatim|word for word)|"
+        r"^\W*(?:answer|reply|respond)\b.{0,50}\bevery (?:answer|reply|response|message)",
         r"\b(?:responde|repite|revela|responda|repita|revele|reponds?|repete|antworte|wiederhol\w*|verrat\w*|rispondi|ripeti|rivela)\b"
         r".{0,60}\b(?:siempre|sempre|toujours|immer|exactamente|exatamente|exactement|genau|wortlich|esattamente|contrasen\w*|senha|"
         r"chave|mot de passe|passwort|password|chiave|secretos?|segredos?|geheim\w*|segret\w*|secrets?)",

@@ -47,6 +47,7 @@ _GENERIC: Final = (
     "website|space|fun|blog|news|world|pro|name|mobi|tel|travel|jobs|museum|coop|aero|asia|cat|agency|digital|email|today|support|"
     "help|services|solutions|group|company|center|zone|work|works|run|lol|win|bid|loan|download|stream|review|trade|date|party|"
     "science|account|accountant|bank|money|cash|finance|chat|social|media|network|systems|host|hosting|wiki|bar|cafe|art|design|"
+    "pizza|ninja|guru|rocks|tips|deals|crypto|casino|poker|wtf|porn|xxx|cfd|sbs|cyou|monster|vacations|ventures|lgbt|moe|ooo|"
     "studio|photo|video|tv|zip|mov|example|test|invalid|localhost|local|onion|internal|lan|arpa"
 )
 _COUNTRY: Final = (
@@ -59,6 +60,12 @@ _HOST: Final = re.compile(
     rf"(?![\w@-])(?::\d{{1,5}})?(?:[/?#]{_END}*)?",
     re.IGNORECASE,
 )
+_LIKELY: Final = re.compile(
+    rf"(?<![\w@./-])(?:www{_DOT}(?:[\w-]{{1,63}}{_DOT}){{1,7}}[a-z]{{2,24}}(?![\w@-])(?::\d{{1,5}})?(?:[/?#]{_END}*)?"
+    rf"|(?:[\w-]{{2,63}}{_DOT}){{1,7}}[a-z]{{3,24}}(?:/(?=[\w?#~%-]{_END}*[/?#=.~%\d-]|\s|$)|[?#](?=\w)){_END}*)",
+    re.IGNORECASE,
+)
+"""Below a top-level domain that is not in the lists: with `www.`, or with a path."""
 _NUMBERS: Final = re.compile(rf"(?<![\w.])(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?::\d{{1,5}}|/)(?:{_END}*)")
 _TRAILING: Final = ".,;:!?)]}*_~'\"…。"
 _EMPTY: Final = re.compile(r"[ \t]*(?:\(\s*\)|\[\s*\]|<\s*>)")
@@ -122,7 +129,9 @@ def without_foreign(text: Edited, allowed: frozenset[str]) -> Edited:
     text = text.sub(_SCHEME, lambda found: _kept(found.group(), allowed))
     text = text.sub(_NUMBERS, lambda found: _kept(found.group(), allowed))
     text = text.sub(_HOST, lambda found: _bare(found, allowed))
-    return text.sub(_EMPTY, "").sub(_SPACES, " ").sub(_BEFORE_MARK, "")
+    text = text.sub(_LIKELY, lambda found: _kept(found.group(), allowed))
+    # Spaces first: the others would look at each row of them from every one of its places.
+    return text.sub(_SPACES, " ").sub(_EMPTY, "").sub(_SPACES, " ").sub(_BEFORE_MARK, "")
 
 
 def _linked(words: str, address: str, allowed: frozenset[str]) -> str:

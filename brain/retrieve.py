@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from loguru import logger
+
 from brain.cache import BUDGET, IndexCache
 from brain.embed import Embedder
 from brain.index import Index, Scope, build
@@ -19,6 +21,7 @@ from brain.port import IndexedPassage, ProviderError, Remote, RemoteOf, Reranker
 from brain.rewrite import rewrite
 from brain.support import MAX_QUESTION, RERANKED, Found, Heard, find, hear, ranked_again
 from gateway.model.answers import Question
+from gateway.model.errors import ParleyError
 from gateway.model.knowledge import KnowledgeStore
 
 EMBED_SECONDS = 1.5
@@ -65,6 +68,7 @@ class Retriever:
         text = clean(question.text).strip()
         whole = rewrite(text, question.earlier)[:MAX_QUESTION]
         index = await self.index(question)
+        stale = not question.draft and not self._indexes.is_of(question.tenant, question.version, index)
         scope = Scope(question.channel, question.language)
         failed: list[str] = []
         remote = await self._offered(question, failed)
@@ -82,6 +86,7 @@ class Retriever:
             asked=whole if whole != text[:MAX_QUESTION] else "",
             failed=tuple(dict.fromkeys(failed)),
             threshold=question.settings.threshold,
+            stale=stale,
         )
 
     async def index(self, question: Question) -> Index:
@@ -167,4 +172,11 @@ async def _within(call: Awaitable[T], seconds: float, failed: list[str]) -> T | 
         failed.append(error.code)
     except TimeoutError:
         failed.append("provider:slow")
+    except ParleyError:
+        # Its cost could not be counted: nothing is spent uncounted.
+        failed.append("provider:cap")
+    except Exception as error:
+        # Whatever a provider says (numbers past every bound, …), it is not the customer's problem.
+        failed.append("provider:broken")
+        logger.error("a fault of ours with a provider's vectors or order: {}", type(error).__name__)
     return None

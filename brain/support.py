@@ -93,6 +93,8 @@ class Found:
     asked: str = ""
     failed: tuple[str, ...] = ()
     threshold: float | None = None
+    stale: bool = False
+    """From the documents as they were before: what was published last is still being read."""
 
     @property
     def least(self) -> float:

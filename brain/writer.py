@@ -25,6 +25,12 @@ from gateway.model.content import Source
 MARK: Final = re.compile(r"\s?[\[【]\s*(\d{1,2}(?:\s*[,;]\s*\d{1,2})*)\s*(?:†[^\]】\n]{0,30})?[\]】]")
 """A citation in a text: [1], [1, 2], 【1】."""
 
+LOOKS: Final = 40
+"""How often at most an answer is looked at while it is written; each takes milliseconds of everybody's time."""
+
+_STEP: Final = 12
+"""Characters that make no sentence: nobody looks for one in so few."""
+
 _ENDS: Final = frozenset(".!?…。！？؟।\n")
 _FREE: Final = frozenset(
     {"provider:key", "provider:limit", "provider:refused", "provider:away", "provider:cap"}
@@ -120,8 +126,10 @@ class Writer:
                     continue
                 if not draft.add(piece):
                     return Ended(cut=True)
-                if shown.wanted and not _ENDS.isdisjoint(piece.text):
+                if shown.wanted and not _ENDS.isdisjoint(piece.text) and draft.worth_a_look():
                     await shown.say(await draft.so_far())
+                    # Pieces that lie here already are read without waiting: others wait, too, and so does the time.
+                    await asyncio.sleep(0)
 
     async def _concluded(
         self,
@@ -157,6 +165,7 @@ class _Draft:
         self._question = question
         self._ground = ground
         self._raw = ""
+        self._looks = self._looked = 0
         self._most = MOST[question.settings.length]
         hosts = (s.passage.url for s in passages if s.passage.url)
         self._allowed = allowed_hosts((*hosts, *question.links, *question.settings.links))
@@ -175,6 +184,13 @@ class _Draft:
         """Whether there is room for more: what is past three times an answer's length is a loop."""
         self._raw += piece.text
         return len(self._raw) <= 3 * self._most
+
+    def worth_a_look(self) -> bool:
+        """Whether enough was written since the last look, and not too many were taken."""
+        if self._looks >= LOOKS or len(self._raw) - self._looked < _STEP:
+            return False
+        self._looks, self._looked = self._looks + 1, len(self._raw)
+        return True
 
     async def so_far(self) -> str:
         """What of it may be shown: whole sentences that stand, in a language that is wanted."""

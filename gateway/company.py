@@ -67,6 +67,10 @@ class Company:
             # Too fast, or not in this chat: the answer comes as a whole then.
             self._mute = True
             logger.debug("a draft was not shown: {}", error.code)
+        except Exception as error:
+            # Whoever writes the answer goes on whatever becomes of showing it.
+            self._mute = True
+            logger.warning("a draft could not be shown: {}", stack(error))
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

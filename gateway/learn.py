@@ -16,10 +16,11 @@ from loguru import logger
 
 from brain.crawl.crawler import Budget, Crawl, Page
 from brain.embed import Embedder
-from brain.ingest import AddResult, Given, Into, add_files
+from brain.ingest import AddResult, Given, Into, add_files, document_id
 from brain.port import RemoteOf, no_remote
 from brain.vectors import Embedders, embedded
 from gateway.model.answers import Question
+from gateway.model.errors import NotFound
 from gateway.model.knowledge import Chunk, Document, Source, SourceError
 from gateway.model.ports import Clock
 from gateway.ops.egress import Egress
@@ -39,6 +40,9 @@ TIDY: Final = timedelta(minutes=10)
 
 EMBEDS: Final = timedelta(minutes=1)
 """Between looks for documents that lack a provider's vectors: until all have them, the tenant's are not used."""
+
+LOOKED_AT: Final = 200
+"""Sources that are due, the first, among which uploads are looked for."""
 
 _EMBEDDING: Final = "reembed"
 
@@ -102,16 +106,9 @@ class Learner:
 
     async def look(self) -> None:
         """Read every source that is due, then tidy up now and then."""
-        while True:
-            now = self._clock()
-            due = await self._store.sources.due(now, 20)
-            taken = None
-            for source in due:
-                if taken := await self._store.sources.claim(source, now, now + LEASE):
-                    break
-            if taken is None:
-                break
+        while taken := await self._next():
             await self._run(taken)
+        now = self._clock()
         if self._tidied is None or self._embedded is None:
             # A process that starts sees to its customers first.
             self._tidied = self._embedded = now
@@ -121,6 +118,21 @@ class Learner:
         elif now - self._embedded >= EMBEDS:
             self._embedded = now
             await self._embed_all(only_remote=True)
+
+    async def uploads(self) -> None:
+        """Read what people gave, but for web sites: nobody's file is to wait for another's site, which may take an hour."""
+        while taken := await self._next(sites=False):
+            await self._run(taken)
+
+    async def _next(self, sites: bool = True) -> Source | None:
+        """The source that is due longest, taken."""
+        now = self._clock()
+        for source in await self._store.sources.due(now, 20 if sites else LOOKED_AT):
+            if (sites or source.kind != "site") and (
+                taken := await self._store.sources.claim(source, now, now + LEASE)
+            ):
+                return taken
+        return None
 
     async def read(self, source: Source) -> bool:
         """Read this source now; False if somebody else is faster."""
@@ -146,6 +158,15 @@ class Learner:
                 await self.reembed(tenant.id)
 
     async def _run(self, source: Source) -> None:
+        await self._work(source)
+        try:
+            await self._store.sources.get(source.tenant, source.id)
+        except NotFound:
+            # It was removed meanwhile: what was written after that goes, too.
+            own = [*await self._own(source), *await self._own(replace(source, draft=not source.draft))]
+            await self._store.knowledge.remove_all(source.tenant, sorted({document_id(source.tenant, o) for o in own}))
+
+    async def _work(self, source: Source) -> None:
         run = _Run(source)
         work = asyncio.create_task(self._learn(run), name=f"source {source.id}")
         try:

@@ -6,10 +6,11 @@ nothing that anybody said.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from functools import lru_cache
 from typing import Final
 
 from loguru import logger
@@ -18,9 +19,10 @@ from brain.embed import Embedder
 from brain.ingest import add_answer
 from brain.words import fold, question_terms
 from gateway.model.answers import Asked, Gap, Thumb
+from gateway.model.content import Buttons, ListMenu, Text, plain_text
 from gateway.model.errors import Invalid, NotFound, StoreError, Unavailable
 from gateway.model.knowledge import MAIN
-from gateway.model.message import stable_id
+from gateway.model.message import Message, stable_id
 from gateway.model.ports import Clock
 from gateway.model.redact import redacted
 from gateway.store import Store
@@ -38,6 +40,9 @@ ALIKE: Final = 0.6
 """The share of their words that two wordings of one question have in common."""
 
 LONGEST: Final = 300
+
+LOOKED_BACK: Final = 20
+"""Messages before an answer among which its question is looked for."""
 
 UP: Final = frozenset({"👍", "❤", "👏", "🙏", "💯"})
 DOWN: Final = frozenset({"👎", "😡", "😠", "🤬", "💩"})
@@ -79,31 +84,36 @@ class Questions:
     async def write(self) -> None:
         """Write what has gathered. While the database is away it stays."""
         async with self._writing:
-            notes, self._notes = self._notes, []
+            notes, self._notes = sorted(self._notes, key=lambda a: a.tenant), []
             try:
-                for tenant, own in groupby(sorted(notes, key=lambda a: a.tenant), key=lambda a: a.tenant):
-                    try:
-                        await self._write(tenant, list(own))
-                    except Unavailable:
-                        raise
-                    except (
-                        StoreError
-                    ) as error:  # a full disk: later would be no better, and others are not to wait for it
-                        logger.warning("questions could not be kept: {}", error)
-            except Unavailable:
+                while notes:
+                    own = [a for a in notes if a.tenant == notes[0].tenant]
+                    store = self._store.of(own[0].tenant)
+                    known = await store.gaps.of_state("open", LOOKED_AT) if any(map(is_gap, own)) else []
+                    there = False
+                    with contextlib.suppress(StoreError):  # one of them can't be written: each by itself then
+                        await store.asked.put(own)
+                        there = True
+                    for one in own:
+                        await self._kept(one, known, there)
+                        notes.remove(one)  # what follows is written again, and this does not count twice
+            finally:
                 self._notes = [*notes, *self._notes]
-                raise
 
-    async def _write(self, tenant: str, asked: Sequence[Asked]) -> None:
-        store = self._store.of(tenant)
-        await store.asked.put(asked)
-        for one in asked:
-            if is_gap(one):
-                await self._gap(one)
+    async def _kept(self, asked: Asked, known: list[Gap], there: bool) -> None:
+        """Written, if it is not `there` yet, and its gap counted. What no database takes, or a full one, is let go: later
+        would be no better, and others are not to wait for it."""
+        try:
+            if not there:
+                await self._store.of(asked.tenant).asked.put([asked])
+            if is_gap(asked):
+                await self._gap(asked, known)
+        except StoreError as error:
+            logger.warning("a question could not be kept: {}", error)
 
     async def rate(self, tenant: str, asked: str, thumb: Thumb | None, agent: bool = False) -> bool:
         """What somebody thinks of an answer; `asked` is the id of the message that asked. Whether there is such an answer."""
-        if any(note.id == asked for note in self._notes):
+        if self._writing.locked() or any(note.id == asked for note in self._notes):
             await self.write()
         return await self._store.of(tenant).asked.rate(asked, thumb, agent)
 
@@ -126,12 +136,17 @@ class Questions:
 
     # Gaps
 
-    async def _gap(self, asked: Asked) -> None:
-        store = self._store.of(asked.tenant).gaps
+    async def _gap(self, asked: Asked, known: list[Gap]) -> None:
+        """Count it in one of the groups that are `known`, or in a new one, which is known then."""
         text = redacted(" ".join(asked.question.split()))[:LONGEST]
-        known = await store.of_state("open", LOOKED_AT)
-        group = alike(text, known) or stable_id("gap", asked.tenant, " ".join(_key(text)))
-        await store.add(Gap(group, asked.tenant, text, 1, asked.at, asked.at, asked.language, (text,)))
+        if not _key(text):
+            return  # nothing was asked but a number or an address
+        alike_to = alike(text, known)
+        group = alike_to or stable_id("gap", asked.tenant, " ".join(_key(text)))
+        gap = Gap(group, asked.tenant, text, 1, asked.at, asked.at, asked.language, (text,))
+        await self._store.of(asked.tenant).gaps.add(gap)
+        if alike_to is None:
+            known.append(gap)
 
     async def answer(self, tenant: str, gap: str, answer: str, collection: str | None = None) -> Answered:
         """Give a gap its answer: it becomes a document of its own, known to the bot at once. Raises NotFound, Invalid."""
@@ -141,6 +156,7 @@ class Questions:
             raise NotFound(f"no unanswered question {gap}")
         if not answer.strip():
             raise Invalid("answer", "the answer in your own words")
+        await self._store.knowledge.check_collection(tenant, collection or MAIN)
         result = await add_answer(
             self._store.knowledge,
             self._embedder,
@@ -155,6 +171,40 @@ class Questions:
         settled = await store.settle(gap, "answered", result.document)
         return Answered(settled or found, result.document)
 
+    async def keep(self, tenant: str, message: str, collection: str | None = None) -> str:
+        """Keep what an agent (or the bot) answered in a conversation as a document: its question is what the customer had
+        asked before it. The document's id. Raises NotFound, and Invalid where it is no answer, or holds the customer's own
+        details."""
+        store = self._store.of(tenant)
+        found = await store.messages.get(message)
+        if found is None or found.direction != "out":
+            raise NotFound(f"no answer {message}")
+        page = await store.messages.before(found.conversation, found.seq, LOOKED_BACK)
+        asked = next((m for m in reversed(page.messages) if m.direction == "in" and says(m)), None)
+        answer = says(found)
+        if asked is None or not answer:
+            raise Invalid("message", "an answer in words to a question in words")
+        conversation = await store.conversations.get(found.conversation)
+        contact = await store.conversations.contact(conversation.contact) if conversation else None
+        own = {conversation.name if conversation else None}
+        own |= {contact.name, contact.phone, contact.email} if contact else set()
+        if any(detail and fold(detail) in fold(answer) for detail in own):
+            raise Invalid(
+                "message", "an answer without the customer's own details: write it anew (`gap answer`)"
+            )
+        result = await add_answer(
+            self._store.knowledge,
+            self._embedder,
+            tenant,
+            redacted(says(asked))[:LONGEST],
+            answer,
+            self._clock(),
+            collection=collection or MAIN,
+        )
+        if result.document is None:
+            raise Invalid("message", result.reason)
+        return result.document
+
     async def dismiss(self, tenant: str, gap: str) -> Gap:
         """It needs no answer. Raises NotFound."""
         settled = await self._store.of(tenant).gaps.settle(gap, "dismissed")
@@ -165,14 +215,21 @@ class Questions:
     async def close(self) -> None:
         try:
             await self.write()
-        except Unavailable:
-            logger.warning("{} questions could not be kept: the database is away", len(self._notes))
+        except (Unavailable, StoreError):
+            logger.warning("{} questions could not be kept: the database takes none", len(self._notes))
 
 
 def thumb_of(emoji: str) -> Thumb | None:
     """What a reaction says of an answer, whatever the colour of the hand."""
     plain = "".join(char for char in emoji if not "\U0001f3fb" <= char <= "\U0001f3ff" and char != "\ufe0f")
     return "up" if plain in UP else "down" if plain in DOWN else None
+
+
+def says(message: Message) -> str:
+    """What a message says in words; "" for what is no text."""
+    return (
+        plain_text(message.content).strip() if isinstance(message.content, Text | Buttons | ListMenu) else ""
+    )
 
 
 def is_gap(asked: Asked) -> bool:
@@ -200,6 +257,9 @@ def since(now: datetime, days: int) -> datetime:
     return now - timedelta(days=days)
 
 
-def _key(text: str) -> list[str]:
-    """What a question is about, in any order; in a language whose words we don't know, all of its words."""
-    return sorted(question_terms(text)) or sorted({w for w in fold(text).split() if any(map(str.isalnum, w))})
+@lru_cache(maxsize=8192)
+def _key(text: str) -> tuple[str, ...]:
+    """What a question is about, in any order; in a language whose words we don't know, all of its words. Kept: a question is
+    compared to thousands of wordings that seldom change."""
+    words = question_terms(text) or {w for w in fold(text).split() if any(map(str.isalnum, w))}
+    return tuple(sorted(words))

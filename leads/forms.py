@@ -8,6 +8,7 @@ A question in between ("how long does it take?") is not for the form: the brain 
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,6 +27,8 @@ BUTTONS: Final = 3
 """So many choices are buttons on every channel; more are a list."""
 
 _NUMBER: Final = re.compile(r"-?\d+(?:[.,]\d+)?", re.ASCII)
+_GROUPED: Final = re.compile(r"-?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+MAX_DIGITS: Final = 12
 _DATE: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})", re.ASCII)
 _DAYS: Final = {
     "today hoy hoje اليوم": 0,
@@ -181,8 +184,10 @@ def _chosen(field: Ask, answer: str) -> str:
 
 
 def _number(field: Ask, answer: str, words: FormWords) -> tuple[str, str]:
-    found = _NUMBER.findall(answer)
-    value = float(found[0].replace(",", ".")) if len(found) == 1 else None
+    found = _NUMBER.findall(_ascii(answer))
+    # "1,000" is a thousand to some and one to others: it is asked for again, not guessed.
+    plain = len(found) == 1 and len(found[0]) <= MAX_DIGITS and not _GROUPED.fullmatch(found[0])
+    value = float(found[0].replace(",", ".")) if plain else None
     low = field.least is not None and value is not None and value < field.least
     high = field.most is not None and value is not None and value > field.most
     if value is None or low or high:
@@ -192,12 +197,18 @@ def _number(field: Ask, answer: str, words: FormWords) -> tuple[str, str]:
     return _shown(value), ""
 
 
+def _ascii(text: str) -> str:
+    """With the digits of every script as 0 to 9."""
+    return "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in text)
+
+
 def _shown(number: float | None) -> str:
     return "" if number is None else f"{number:.12g}"
 
 
 def _day(answer: str, context: FormContext) -> date | None:
     """ISO 8601; day, month, year (month first where the region is the United States); today and tomorrow."""
+    answer = _ascii(answer)
     said = fold(answer)
     for names, ahead in _DAYS.items():
         if said in names.split():

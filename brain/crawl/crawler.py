@@ -49,6 +49,7 @@ class Budget:
     depth: int = 3
     pages: int = 200
     bytes: int = 200 * 1024 * 1024
+    seconds: float = 3600.0
     pause: float = 0.2
     most_pause: float = 10.0
     page: Size = field(default_factory=Size)
@@ -119,6 +120,7 @@ class Crawl:
             self.failed = str(error)
             return
         read = faults = 0
+        until = asyncio.get_running_loop().time() + self._budget.seconds
         listed = is_sitemap(self._start)
         while self._waiting:
             if read >= self._budget.pages:
@@ -126,6 +128,10 @@ class Crawl:
                 return
             if self._left <= 0:
                 self.note = f"Stopped after {self._budget.bytes / 2**20:.0f} MB: the site is larger than one run may read."
+                return
+            if read and asyncio.get_running_loop().time() > until:
+                minutes = self._budget.seconds / 60
+                self.note = f"Stopped after {minutes:.0f} minutes: the site is too slow for all of it to be read."
                 return
             url, depth = self._waiting.popleft()
             if read:

@@ -86,6 +86,14 @@ class GapAnswer(shapes.Shape):
     collection: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
+class Keeping(shapes.Shape):
+    collection: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+
+class Kept(shapes.Shape):
+    document: str
+
+
 class QuestionOperations:
     def __init__(self, store: Store, questions: Questions, clock: Clock) -> None:
         self._store = store
@@ -98,6 +106,10 @@ class QuestionOperations:
             ),
             Operation(
                 "PUT", "/questions/{asked}/thumb", "Rate an answer", self.rate_asked, None, body=Rating, tag="answers"
+            ),
+            Operation(
+                "POST", "/messages/{message}/keep", "Keep an answer as knowledge", self.keep_answer, Kept, body=Keeping,
+                tag="answers",
             ),
             Operation("GET", "/gaps", "What has no answer", self.list_gaps, GapList, query=GapQuery, tag="answers"),
             Operation("POST", one + "/answer", "Give it an answer", self.answer_gap, GapShape, body=GapAnswer, tag="answers"),
@@ -117,6 +129,10 @@ class QuestionOperations:
         """Say what an agent thinks of an answer. `asked` is the id of the customer's message."""
         if not await self._questions.rate(tenant, asked, body.thumb, agent=True):
             raise NotFound(f"no question {asked}")
+
+    async def keep_answer(self, tenant: str, message: str, body: Keeping) -> Kept:
+        """Keep what an agent answered in a conversation: with the question before it, it becomes a document of its own."""
+        return Kept(document=await self._questions.keep(tenant, message, body.collection))
 
     async def list_gaps(self, tenant: str, query: GapQuery) -> GapList:
         """Questions that no document answers, grouped by what they mean, the latest asked first."""

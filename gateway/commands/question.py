@@ -22,6 +22,11 @@ def add(commands: "Commands") -> None:
     rating.add_argument("question", help="its id")
     rating.add_argument("thumb", choices=("up", "down", "none"))
 
+    keeping = _command(asked, "keep", keep_answer, "keep what was answered in a conversation as knowledge")
+    keeping.add_argument("--tenant", required=True)
+    keeping.add_argument("--collection", help="where it belongs (without it: main)")
+    keeping.add_argument("message", help="the id of the answer (`conversation show`)")
+
     gaps = _group(commands, "gap", "questions that no document answers, grouped by what they mean")
     listing = _command(gaps, "list", list_gaps, "the latest asked first")
     listing.add_argument("--tenant", required=True)
@@ -68,6 +73,13 @@ async def rate_asked(context: Context, args: argparse.Namespace) -> None:
     if not await context.store.of(tenant.id).asked.rate(args.question, thumb, agent=True):
         raise Failed(f"no question {args.question}: `question list --tenant {tenant.id}` shows them")
     context.show({"question": args.question, "thumb": thumb}, lambda: ["Noted."])
+
+
+async def keep_answer(context: Context, args: argparse.Namespace) -> None:
+    tenant = await context.store.directory.tenant(args.tenant)
+    questions = Questions(context.store, WordLlamaEmbedder(), system_clock)
+    document = await questions.keep(tenant.id, args.message, args.collection)
+    context.show({"document": document}, lambda: [f"The bot knows it now: document {document}."])
 
 
 async def list_gaps(context: Context, args: argparse.Namespace) -> None:

@@ -53,6 +53,14 @@ class Learning:
             return await self.page(tenant, gap, form.get("answer", ""), f"Expected {error.expected}.")
         return None
 
+    async def keep(self, tenant: str, message: str) -> str:
+        """Keep an answer as knowledge: "" or what was wrong. Raises NotFound."""
+        try:
+            await self._questions.keep(tenant, message)
+        except Invalid as error:
+            return f"Not kept: expected {error.expected}."
+        return ""
+
     async def rate(self, tenant: str, asked: str, thumb: str) -> None:
         """An agent's thumb on an answer. Raises NotFound."""
         given: Thumb | None = "up" if thumb == "up" else "down" if thumb == "down" else None

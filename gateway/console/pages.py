@@ -69,6 +69,7 @@ class Console:
             web.get("/console/conversations/{conversation}", self._signed_in(self.conversation)),
             web.post("/console/conversations/{conversation}/template", self._signed_in(self.send_template)),
             web.post("/console/conversations/{conversation}/rate", self._signed_in(self.rate)),
+            web.post("/console/conversations/{conversation}/keep", self._signed_in(self.keep)),
             web.get("/console/leads", self._signed_in(self.leads)),
             web.get("/console/questions", self._signed_in(self.questions)),
             web.post("/console/questions/{gap}", self._signed_in(self.settle)),
@@ -134,7 +135,7 @@ class Console:
         return web.Response(status=303, headers={"Location": f"/console/conversations/{conversation}"})
 
     async def _conversation(
-        self, request: web.Request, session: Session, asked: Asked, status: int = 200
+        self, request: web.Request, session: Session, asked: Asked, status: int = 200, told: str = ""
     ) -> web.Response:
         store = self._store.of(session.tenant)
         conversation = await store.conversations.get(request.match_info["conversation"])
@@ -152,6 +153,7 @@ class Console:
             "files": await self._files(session.tenant, [m.content for m in page.messages]),
             "window": window,
             "form": None,
+            "told": told,
             "rated": await store.asked.thumbs(
                 [m.turn for m in page.messages if m.turn and m.author == "bot"]
             ),
@@ -209,6 +211,19 @@ class Console:
             return self._render("missing.html", {"session": session, "here": ""}, status=404)
         where = f"/console/conversations/{request.match_info['conversation']}"
         return web.Response(status=303, headers={"Location": where})
+
+    async def keep(self, request: web.Request, session: Session) -> web.Response:
+        """An agent's answer becomes knowledge."""
+        form = await _form(request)
+        if not same_origin(request) or form.get("csrf") != session.csrf:
+            return self._render("missing.html", {"session": session, "here": ""}, status=403)
+        try:
+            wrong = await self._learning.keep(session.tenant, form.get("message", "")[:64])
+        except NotFound:
+            return self._render("missing.html", {"session": session, "here": ""}, status=404)
+        if wrong:
+            return await self._conversation(request, session, Asked(""), 422, wrong)
+        return web.Response(status=303, headers={"Location": "/console/questions"})
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
         return self._render("sign_in.html", {"link": request.query.get("link", ""), "failed": False})

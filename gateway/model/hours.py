@@ -16,7 +16,7 @@ def is_open(hours: Hours, at: datetime) -> bool:
         return False
     now = local.timetz().replace(tzinfo=None)
     return any(
-        span.start <= now < span.end or now <= span.end == time.max for span in hours.week[local.weekday()]
+        span.start <= now and (now < span.end or span.end == time.max) for span in hours.week[local.weekday()]
     )
 
 

@@ -223,23 +223,30 @@ class Knowledge:
             await self._pending.insert_one(
                 {"_id": note, "tenant": tenant, "generations": [], "at": self._clock()}
             )
-        for doc in drafts:
-            place = {"_id": _id(doc), "tenant": tenant}
-            async with guarded():
-                live = await self._documents.find_one(place, {"generation": 1})
-                if live is not None and live["generation"] != doc["generation"]:
-                    old.append(live["generation"])
-                    await self._pending.update_one(
-                        {"_id": note, "tenant": tenant}, {"$push": {"generations": live["generation"]}}
-                    )
-                if doc.get("gone"):
-                    await self._documents.delete_one(place)
-                else:
-                    made = {k: v for k, v in doc.items() if k not in ("draft", "gone")}
-                    await self._documents.replace_one(place, {**made, **place}, upsert=True)
+        published: list[Doc] = []
+        for stale in drafts:
+            place = {"_id": _id(stale), "tenant": tenant}
+            # As it is now, and again where it was written meanwhile: the passages of what it was are gone.
+            doc, before = await self._one(tenant, _id(stale), only_draft=True), None
+            while doc is not None and doc["generation"] != before:
+                before = doc["generation"]
+                async with guarded():
+                    live = await self._documents.find_one(place, {"generation": 1})
+                    if live is not None and live["generation"] != before:
+                        old.append(live["generation"])
+                        await self._pending.update_one(
+                            {"_id": note, "tenant": tenant}, {"$push": {"generations": live["generation"]}}
+                        )
+                    if doc.get("gone"):
+                        await self._documents.delete_one(place)
+                    else:
+                        made = {k: v for k, v in doc.items() if k not in ("draft", "gone")}
+                        await self._documents.replace_one(place, {**made, **place}, upsert=True)
+                published.append(doc)
+                doc = await self._one(tenant, _id(stale), only_draft=True)
         async with guarded():
             await self._directory.raise_knowledge(tenant)
-            for doc in drafts:
+            for doc in published:
                 # Only as it was read: one that was written meanwhile is a draft for the next time.
                 await self._documents.delete_one(
                     {"_id": doc["_id"], "tenant": tenant, "generation": doc["generation"]}

@@ -75,7 +75,9 @@ class Sources:
                 async with guarded():
                     await self._sources.delete_one(place)
                 raise
-        source = replace(source, rev=(before["rev"] if before else 0) + 1, state="waiting", due=now)
+        # One that was removed and comes again must not be taken for its former self by who still works on that.
+        first = int(now.timestamp() * 1000)
+        source = replace(source, rev=(before["rev"] if before else first) + 1, state="waiting", due=now)
         place = {"_id": source.id, "tenant": source.tenant}
         doc = {**source_to_doc(source), "todo": LEARN}
         if content is not None:

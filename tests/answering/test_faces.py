@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,40 @@ async def test_an_answer_given_to_a_gap_is_what_the_next_customer_hears(running:
     await questions.answer("acme", gap.id, "Yes, every brand, since May.")
     await hear(running, said(running, Text("do you repair electric scooters"), "2"))
     assert "every brand" in str(running.graph.messages()[-1].text)
+
+
+async def test_an_agents_answer_is_kept_with_its_question_and_without_the_customers_details(
+    running: Running, teller: Teller, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.commands.question.WordLlamaEmbedder", lambda: running.gateway.embedder)
+    headers = await key_of(running, "acme")
+    sender = said(running, Text("Do you repair scooters? My number is 600 111 222"), "1")
+    await hear(running, replace(sender, name="Ana Silva"))
+    conversation, _ = await only(running)
+
+    async def answered(text: str) -> str:
+        path = f"/api/v1/conversations/{conversation.id}/messages"
+        body = {"content": {"type": "text", "text": text}}
+        _, found = await call(running, "POST", path, headers, body)
+        await running.idle()
+        return str(found["items"][0]["id"])
+
+    personal = await answered("Dear Ana Silva, yes.")
+    status, told = await call(running, "POST", f"/api/v1/messages/{personal}/keep", headers, {})
+    assert (status, told["errors"][0]["field"]) == (422, "message")
+    good = await answered("Yes, every brand.")
+    assert (await call(running, "POST", f"/api/v1/messages/{good}/keep", headers, {}))[0] == 200
+    [chunk] = await running.store.knowledge.chunks("acme")
+    assert (chunk.question, chunk.text) == ("Do you repair scooters? My number is …", "Yes, every brand.")
+    await cli(running, capsys, "question", "keep", "--tenant", "acme", good)  # again: the same document
+    assert len(await running.store.knowledge.documents("acme")) == 1
+    cookie = await sign_in(running)
+    here = f"/console/conversations/{conversation.id}"
+    _, page, _ = await fetch(running, here, cookie)
+    assert page.count("Teach it to the bot") == 2
+    [token] = set(re.findall(r'name="csrf" value="([^"]+)"', page))
+    assert (await fetch(running, f"{here}/keep", cookie, "POST", csrf=token, message=good))[0] == 303
+    code, page, _ = await fetch(running, f"{here}/keep", cookie, "POST", csrf=token, message=personal)
+    assert code == 422 and "Not kept" in page
+    assert (await fetch(running, f"{here}/keep", cookie, "POST", csrf="x", message=good))[0] == 403
+    assert (await fetch(running, f"{here}/keep", cookie, "POST", csrf=token, message="m_x"))[0] == 404

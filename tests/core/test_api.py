@@ -43,7 +43,8 @@ ACCESS = {
     "GET /console/conversations/{conversation}": "user", "GET /console/leads": "user",
     "POST /console/conversations/{conversation}/template": "user",
     "POST /console/conversations/{conversation}/rate": "user", "GET /console/questions": "user",
-    "POST /console/questions/{gap}": "user",
+    "POST /console/questions/{gap}": "user", "POST /console/conversations/{conversation}/keep": "user",
+    "POST /api/v1/messages/{message}/keep": "key",
     # A key
     "GET /api/v1/conversations": "key", "GET /api/v1/conversations/{conversation}": "key",
     "GET /api/v1/conversations/{conversation}/presence": "key",
@@ -103,6 +104,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/questions/{asked}/golden": {"must_refuse": True},
     "PUT /api/v1/questions/{asked}/thumb": {"thumb": "up"},
     "POST /api/v1/gaps/{gap}/answer": {"answer": "x"},
+    "POST /api/v1/messages/{message}/keep": {},
     "PUT /api/v1/collections/{collection}": {"channels": []},
     "POST /api/v1/templates/{template}/preview": {},
     "POST /api/v1/templates/{template}/test": {"phone": "34600111222", "channel": "ch_wa"},
