@@ -56,7 +56,7 @@ _LEFT: Final = (
     r"(?:previous|above|earlier) (?:policy|policies)|"
     r"instruccion\w*|reglas|ordenes|todo lo (?:anterior|dicho|que (?:te|se te|sabes))|instruc\w*|regras|"
     r"tudo (?:o que (?:te|foi|voce|sabe)|acima|antes)|consignes?|regles?|tout ce|"
-    r"anweisung\w*|regeln|vorgaben|alles (?:bisherige|vorherige|obige|davor|zuvor|was (?:du|oben|vorher|bisher|dir))|istruzion\w*|regole|"
+    r"anweisung\w*|regeln|vorgaben|alles(?: (?:bisherige|vorherige|obige|davor|zuvor)|,? was (?:du|oben|vorher|bisher|dir))|istruzion\w*|regole|"
     r"tutto (?:cio|quello|quanto)|التعليمات|تعليمات\w*|القواعد|الاوامر|كل ما|"
     r"निर्देश\w*|नियम\w*|सब कुछ|आदेश\w*"
 )

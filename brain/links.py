@@ -62,7 +62,7 @@ _HOST: Final = re.compile(
 )
 _LIKELY: Final = re.compile(
     rf"(?<![\w@./-])(?:www{_DOT}(?:[\w-]{{1,63}}{_DOT}){{1,7}}[a-z]{{2,24}}(?![\w@-])(?::\d{{1,5}})?(?:[/?#]{_END}*)?"
-    rf"|(?:[\w-]{{2,63}}{_DOT}){{1,7}}[a-z]{{3,24}}(?:/(?=[\w?#~%-]{_END}*[/?#=.~%\d-]|\s|$)|[?#](?=\w)){_END}*)",
+    rf"|(?:[\w-]{{2,63}}{_DOT}){{1,7}}(?P<top>[a-z]{{3,24}})(?:/|[?#](?=\w)){_END}*)",
     re.IGNORECASE,
 )
 """Below a top-level domain that is not in the lists: with `www.`, or with a path."""
@@ -129,7 +129,7 @@ def without_foreign(text: Edited, allowed: frozenset[str]) -> Edited:
     text = text.sub(_SCHEME, lambda found: _kept(found.group(), allowed))
     text = text.sub(_NUMBERS, lambda found: _kept(found.group(), allowed))
     text = text.sub(_HOST, lambda found: _bare(found, allowed))
-    text = text.sub(_LIKELY, lambda found: _kept(found.group(), allowed))
+    text = text.sub(_LIKELY, lambda found: _likely(found, allowed))
     # Spaces first: the others would look at each row of them from every one of its places.
     return text.sub(_SPACES, " ").sub(_EMPTY, "").sub(_SPACES, " ").sub(_BEFORE_MARK, "")
 
@@ -155,6 +155,14 @@ def _bare(found: re.Match[str], allowed: frozenset[str]) -> str:
     if plain and top.lower() in _NOT_TOP and before.count(".") == 1 and len(before) <= 4:
         return whole
     if plain and _glued(before, top):
+        return re.sub(r"\.(?=[^\W\d_])", ". ", whole)
+    return _kept(whole, allowed)
+
+
+def _likely(found: re.Match[str], allowed: frozenset[str]) -> str:
+    """As `_bare`; `Mr.Smith/Jones` is parted, and no address any more."""
+    whole, top = found.group(), found.group("top")
+    if top and top[:1].isupper() and top[1:].islower() and not is_allowed(whole.rstrip(_TRAILING), allowed):
         return re.sub(r"\.(?=[^\W\d_])", ". ", whole)
     return _kept(whole, allowed)
 

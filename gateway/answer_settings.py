@@ -106,9 +106,11 @@ def _count(name: str, value: Any) -> Any:
     """`none`: no bound."""
     if value in ("none", None):
         return None
-    if isinstance(value, bool) or not str(value).isascii() or not str(value).isdigit() or int(value) > 10**12:
+    text = "" if isinstance(value, bool) else str(value)
+    # Longer ones Python does not even read.
+    if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > 10**12:
         raise Invalid(name, "a whole number, or none for no bound")
-    return int(value)
+    return int(text)
 
 
 def _prices(name: str, value: Any) -> Any:
@@ -130,7 +132,7 @@ def _prices(name: str, value: Any) -> Any:
         if not _MODEL.fullmatch(model) or not isinstance(both, list | tuple) or len(both) != 2:
             raise Invalid(name, expected)
         numbers = [str(v) for v in both]
-        if not all(n.isascii() and n.isdigit() and int(n) <= 10**9 for n in numbers):
+        if not all(n.isascii() and n.isdigit() and len(n) < 20 and int(n) <= 10**9 for n in numbers):
             raise Invalid(name, expected)
         found[model] = (int(numbers[0]), int(numbers[1]))
     return found

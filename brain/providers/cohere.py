@@ -163,7 +163,7 @@ class CohereEmbedder:
 def _vectors(found: object, rows: int) -> Vectors:
     try:
         vectors = np.asarray(found, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         vectors = np.zeros(0, dtype=np.float32)
     if vectors.shape != (rows, DIMENSIONS) or not np.isfinite(vectors).all():
         raise ProviderError("provider:broken", "the provider's vectors have not the shape asked for")
@@ -195,7 +195,9 @@ class CohereReranker:
         told = 0
         for result in results if isinstance(results, list) else []:
             place, score = amount(inside(result, "index")), inside(result, "relevance_score")
-            if place is not None and place < len(texts) and isinstance(score, int | float):
+            if place is None or place >= len(texts) or not isinstance(score, int | float):
+                continue
+            if abs(score) < 2**40:  # no NaN, and nothing that is no float
                 scores[place] = min(max(float(score), 0.0), 1.0)
                 told += 1
         if texts and not told:

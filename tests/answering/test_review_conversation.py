@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.company import Company
-from gateway.model.answers import Ask, Asked, Gap, Hours, Span
+from gateway.handoff import set_owner
+from gateway.holding import Holding
+from gateway.model.answers import Answer, Ask, Asked, Gap, Hours, Span
+from gateway.model.content import Text
 from gateway.model.errors import Invalid, Unavailable
 from gateway.model.hours import is_open, opens
 from gateway.model.redact import redacted
@@ -15,7 +18,8 @@ from gateway.questions import Questions
 from gateway.store import Store
 from leads.form_texts import form_words
 from leads.forms import FormContext, check
-from tests.conftest import MovableClock, make_tenant
+from tests.conftest import MovableClock, Running, make_tenant
+from tests.core.test_kinds import hear, only, said, sent
 from tests.knowledge.conftest import Vector
 
 
@@ -171,3 +175,34 @@ async def test_a_draft_that_can_not_be_shown_does_not_break_the_answer() -> None
     company._channel = company._conversation = company._message = SimpleNamespace()  # type: ignore[assignment]
     await company.said("Yes.")
     assert company._mute
+
+
+async def test_the_line_that_holds_is_not_said_for_a_person_who_has_taken_over(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinking, taken = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr("gateway.company.HOLDS", 0.05)
+    tried = asyncio.Event()
+    call = Holding.__call__
+
+    async def told(self: Holding) -> None:
+        await taken.wait()
+        await call(self)
+        tried.set()
+
+    async def slow(*_: object) -> Answer:
+        thinking.set()
+        await tried.wait()
+        return Answer(False)
+
+    monkeypatch.setattr(Holding, "__call__", told)
+    await hear(running, said(running, Text("hello?"), "1"))
+    before = len(sent(running))
+    monkeypatch.setattr(running.brain, "answer", slow)
+    task = asyncio.create_task(hear(running, said(running, Text("where is my order?"), "2")))
+    await thinking.wait()
+    conversation, _ = await only(running)
+    await set_owner(running.store.of("acme"), conversation.id, "human")
+    taken.set()
+    await task
+    assert sent(running)[before:] == []

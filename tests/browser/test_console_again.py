@@ -36,9 +36,9 @@ async def seed(store: Store) -> None:
     )
     own = store.of("demo")
     wrote = Conversation(OPEN, "demo", "ch_wa", "ct_1", "34600123456", NOW, name="Ana Silva", language="en")
-    wrote = replace(
-        wrote, last_in=NOW, last_at=NOW, window_until=NOW + timedelta(hours=3, minutes=12, seconds=30)
-    )
+    # From now, and not from when this module was read: that may be long ago.
+    until = datetime.now(UTC) + timedelta(hours=3, minutes=15)
+    wrote = replace(wrote, last_in=NOW, last_at=NOW, window_until=until.replace(microsecond=0))
     await own.conversations.create(wrote)
     before = NOW - timedelta(hours=2)
     await own.conversations.create(
