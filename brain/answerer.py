@@ -150,6 +150,7 @@ class Answerer:
                 if error.code == "provider:cap":
                     break
             except Unfit as unfit:
+                self._works(model)
                 failed.append(f"provider:{unfit.why}")
                 why, used = unfit.why, used + unfit.used
                 logger.warning("an answer of the model {} was not said: {}", model.model, unfit.why)
@@ -161,13 +162,12 @@ class Answerer:
                 break
             except Exception as error:
                 # Not its text: it may hold what the customer wrote, or a key.
+                # Not the circuit's, either: others share it, and have no part in it.
                 failed.append("provider:broken")
                 why = "provider"
-                self._fails(model, "provider:broken", None)
                 logger.error("a fault of ours with the model {}: {}", model.model, type(error).__name__)
             else:
-                if self._circuits is not None:
-                    self._circuits.worked(model.account)
+                self._works(model)
                 return answer, failed, "", used
         return None, failed, why, used
 
@@ -186,6 +186,11 @@ class Answerer:
         assert self._meter is not None
         writer = Writer(model, self._embedder, self._meter, self._patience, start)
         return await writer.answer(question, found.passages, listener)
+
+    def _works(self, model: LanguageModel) -> None:
+        """It answered, whatever is to be thought of its answer."""
+        if self._circuits is not None:
+            self._circuits.worked(model.account)
 
     def _fails(self, model: LanguageModel, code: str, wait: float | None) -> None:
         if self._circuits is not None:

@@ -15,6 +15,9 @@ MAX_CHARS = 1400
 """For languages and files without spaces, where words can't be counted."""
 
 _END = re.compile(r"(?<=[.!?؟。！？…])[\"”’»)]*\s+(?=[\"“‘«(¿¡]*[^\W_a-z])")
+_LONGEST = 40
+"""Characters that an abbreviation with what stands before it has at most."""
+
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|No|Nr|vs|e\.g|i\.e|approx|Sr|Sra|Dra|Av|Tel|art|etc)\.$"
 )
@@ -49,7 +52,8 @@ def sentences(text: str) -> list[str]:
     for line in text.split("\n"):
         start = 0
         for end in _END.finditer(line):
-            if not _ABBREVIATION.search(line, start, end.start()):
+            # Only the end of it can be one: a line of nothing but abbreviations must not be read again and again.
+            if not _ABBREVIATION.search(line, max(start, end.start() - _LONGEST), end.start()):
                 out.append(line[start : end.start()] + line[end.start() : end.end()].rstrip())
                 start = end.end()
         out.append(line[start:])

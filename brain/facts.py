@@ -138,6 +138,41 @@ _UNIT: Final = re.compile(
         for unit in sorted(_CURRENCY, key=len, reverse=True)
     )
 )
+_HOURS: Final = {
+    "hour": 1, "hours": 1, "hrs": 1, "stunde": 1, "stunden": 1, "day": 24, "days": 24, "workdays": 24, "dia": 24, "dias": 24,
+    "jour": 24,
+    "jours": 24,
+    "tag": 24, "tage": 24, "tagen": 24, "arbeitstage": 24, "arbeitstagen": 24, "werktage": 24, "werktagen": 24,
+    "giorno": 24, "giorni": 24, "week": 168, "weeks": 168, "semana": 168, "semanas": 168, "semaine": 168, "semaines": 168,
+    "woche": 168, "wochen": 168, "settimana": 168, "settimane": 168,
+}  # fmt: skip
+_ALSO_HOURS: Final = {**_HOURS, "hora": 1, "horas": 1, "heure": 1, "heures": 1, "ora": 1, "ore": 1, "h": 1}
+"""“18 heures” is a time of day as well: an answer's own is not taken for a span."""
+_MONTH_SPANS: Final = {
+    "month": 1, "months": 1, "mes": 1, "meses": 1, "mois": 1, "monat": 1, "monate": 1, "monaten": 1, "mese": 1, "mesi": 1,
+    "year": 12,
+    "years": 12, "ano": 12, "anos": 12, "an": 12, "ans": 12, "annee": 12, "annees": 12, "jahr": 12, "jahre": 12, "jahren": 12,
+    "anno": 12, "anni": 12,
+}  # fmt: skip
+_SPANS: Final = "|".join(sorted({*_HOURS, *_MONTH_SPANS} - {"an"}, key=len, reverse=True))
+_ALL_SPANS: Final = "|".join(sorted({*_ALSO_HOURS, *_MONTH_SPANS}, key=len, reverse=True))
+_COUNTED: Final = "|".join(sorted(_SURE, key=len, reverse=True))
+_LASTING: Final = re.compile(
+    rf"(?<![\w.,:/€$£-])(\d{{1,4}}|{_COUNTED})[\s-]"
+    rf"(?:(?:working|business|full|calendar|consecutive|whole)[\s-])?({_SPANS})(?!\w)"
+)
+_LASTS: Final = re.compile(rf"(?<=[\s\d-])(?:{_ALL_SPANS})(?!\w)")
+_DENIES: Final = re.compile(
+    r"\b(?:not|no|never|cannot|nor|none|neither|nicht|kein\w*|nie|niemals|pas|jamais|aucun\w*|nunca|jamas|tampoco|ningun\w*|nao|"
+    r"nenhum\w*|non|mai|nessun\w*)\b|n['’]t\b|(?<!\w)(?:لا|ليس|ليست|لن|لم|غير|नहीं|मत|न)(?!\w)"
+)
+_LIMITS: Final = re.compile(
+    r"\b(?:without|only|clos\w*|except\w*|unless|free|exclud\w*|forbidden|prohibit\w*|banned|refus\w*|un\w{4,}|outside|instead|nothing|"
+    r"nobody|impossible|optional|exempt\w*|waive\w*|lack\w*|too|stop\w*|end(?:s|ed)|sold out|out of|less|zero|void|allerg\w*|"
+    r"ohne|nur|ausser|ausgenommen|geschlossen|verboten|gratis|kostenlos\w*|frei|sans|seulement|uniquement|sauf|ferme\w*|interdit\w*|"
+    r"gratuit\w*|sin|solo|solamente|excepto|salvo|cerrad\w*|prohibid\w*|sem|apenas|exceto|fechad\w*|proibid\w*|senza|soltanto|"
+    r"eccetto|tranne|chius\w*|vietat\w*)\b|(?<!\w)(?:بدون|فقط|مجان\w*|مغلق\w*|ممنوع\w*|बिना|केवल|सिर्फ|बंद|मुफ्त)"
+)
 _WORD: Final = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)?")
 
 
@@ -156,6 +191,7 @@ def stated(text: str) -> list[Fact]:
     for pattern, read in ((_MAIL, _mail), (_URL, _url), (_PHONE, _phone), (_ISO, _iso)):
         rest = _taken(rest, pattern, read, found)
     rest = _taken(rest, _DAY_MONTH, _day_month, found)
+    rest = _taken(rest, _LASTING, _lasting, found)
     found += _percents(rest)
     found += _currencies(rest)
     rest = _taken(rest, _SHORT_DATE, _short_date, found)
@@ -192,6 +228,12 @@ def _all(text: str) -> Iterator[str]:
     for found in _CLOCK.finditer(text):
         if found.group("mark"):  # `9:00` also stands for the 9 of “from 9”
             yield f"n{int(found.group('hour'))}"
+    for found in _LASTS.finditer(text):
+        # `2 to 5 working days` is two days as well.
+        for word in re.findall(r"\d+|[^\W\d_]+", text[max(0, found.start() - 28) : found.start()]):
+            yield from _span(_WORDS.get(word, word), found.group())
+    if "24/7" in text:
+        yield "h24"
     for found in _RANGE.finditer(text):
         yield from _hours(found)
     yield from day_terms(text)
@@ -274,6 +316,32 @@ def _clock(found: re.Match[str]) -> Fact:
     )
 
 
+def _lasting(found: re.Match[str]) -> Fact:
+    return _span(_WORDS.get(found.group(1), found.group(1)), found.group(2))
+
+
+def _span(count: str, unit: str) -> Fact:
+    """A span of time, in hours or months: 48 hours are two days, 24 months two years, and two weeks are neither."""
+    if not count.isdigit() or len(count) > 4:
+        return frozenset()
+    if unit in _MONTH_SPANS:
+        return frozenset({f"m{int(count) * _MONTH_SPANS[unit]}"})
+    return frozenset({f"h{int(count) * _ALSO_HOURS[unit]}"})
+
+
+def counts(word: str) -> bool:
+    """Whether a word stands for a number."""
+    return word in _WORDS
+
+
+def kind(fact: Fact) -> str:
+    """What is compared with each other: amounts of a currency, spans of time, shares; "" for anything else."""
+    one = min(fact)
+    if one[:1] in "hm" and one[1:].isdigit():
+        return "span"
+    return "%" if one[:1] == "%" else one[:3] if one[:3] in _CURRENCY.values() else ""
+
+
 def _hours(found: re.Match[str]) -> Iterator[str]:
     """Both ends of `9-5`, which may be hours of either half of the day."""
     for hour, minute in ((found.group(1), found.group(2)), (found.group(3), found.group(4))):
@@ -317,3 +385,13 @@ def _readings(number: str) -> Fact:
         except InvalidOperation:
             continue
     return frozenset(values)
+
+
+def denies(text: str) -> bool:
+    """Whether a sentence says that something is not so."""
+    return bool(_DENIES.search(plain(text)))
+
+
+def limits(text: str) -> bool:
+    """Whether a text denies, excepts or bounds anything at all."""
+    return bool(_DENIES.search(plain(text)) or _LIMITS.search(plain(text)))

@@ -32,9 +32,7 @@ _ROLE: Final = re.compile(
 _MARK: Final = re.compile(r"[\[【]\s*\d{1,3}(?:\s*[,;†:-][^\]】\n]{0,40})?\s*[\]】]")
 _FENCE: Final = re.compile(r"`{3,}[\w-]*|~{3,}")
 
-_SPEAK: Final = (
-    r"answer|reply|respond|say|speak|talk|act|write|obey|ignore|follow|behave|only|always|reveal|tell|recommend|end|begin|pretend"
-)
+_SPEAK: Final = r"answer|reply|respond|say|speak|talk|act|write|obey|ignore|follow|behave|only|always|reveal|tell|recommend|end|begin|pretend"
 # An order to a model, in the eight languages of the corpus: a verb of leaving, and what is to be left.
 _LEAVE: Final = (
     r"ignor\w*|disregard\w*|forget|override|bypass|do not follow|don'?t follow|stop following|"
@@ -42,11 +40,11 @@ _LEAVE: Final = (
     r"vergiss|vergessen|missacht\w*|dimentic\w*|non seguire|trascura\w*|تجاهل\w*|انس|تجاوز|"
     r"नजरअंदाज|नज़रअंदाज़?|अनदेखा|भूल|अनदेखी"
 )
-_LEAVE_LAST: Final = (
-    r"ignorieren|missachten|vergessen|नजरअंदाज|नज़रअंदाज़?|अनदेखा|भूल|अनदेखी"
-)
+_LEAVE_LAST: Final = r"ignorieren|missachten|vergessen|नजरअंदाज|नज़रअंदाज़?|अनदेखा|भूल|अनदेखी"
 _NOT_LEAVE: Final = (
-    r"(?<!\bdon't )(?<!\bdon’t )(?<!\bdo not )(?<!\bnever )(?<!\bnot )(?<!\bn')(?<!\bn’)(?<!\bne l')(?<!\bno )(?<!\bnao )(?<!\bnon )"
+    r"(?<!\bdon't )(?<!\bdon’t )(?<!\bdo not )(?<!\bnever )(?<!\bnot )"
+    r"(?<!\bn')(?<!\bn’)(?<!\bne l')"
+    r"(?<!\bno )(?<!\bnao )(?<!\bnon )"
     r"(?<!\bsi )(?<!\bse )"
 )
 """Who is told not to forget the instructions, or what to do if they have, is a customer."""
@@ -54,16 +52,19 @@ _NOT_LEAVE: Final = (
 _LEFT: Final = (
     r"instruct\w*|prompt\w*|rules?|guidelines?|directions?|everything (?:above|before|that|you (?:were|know|have been))|"
     r"(?:previous|above|earlier) (?:policy|policies)|"
-    r"instruccion\w*|reglas|ordenes|todo lo (?:anterior|dicho|que (?:te|se te|sabes))|instruc\w*|regras|"
+    r"instruccion\w*|reglas|ordenes|todo lo (?:anterior|dicho|que (?:te|se te|sabes))|"
+    r"instruc\w*|regras|"
     r"tudo (?:o que (?:te|foi|voce|sabe)|acima|antes)|consignes?|regles?|tout ce|"
-    r"anweisung\w*|regeln|vorgaben|alles(?: (?:bisherige|vorherige|obige|davor|zuvor)|,? was (?:du|oben|vorher|bisher|dir))|istruzion\w*|regole|"
+    r"anweisung\w*|regeln|vorgaben|alles(?: (?:bisherige|vorherige|obige|davor|zuvor)|,? was (?:du|oben|vorher|bisher|dir))|"
+    r"istruzion\w*|regole|"
     r"tutto (?:cio|quello|quanto)|التعليمات|تعليمات\w*|القواعد|الاوامر|كل ما|"
     r"निर्देश\w*|नियम\w*|सब कुछ|आदेश\w*"
 )
 _ORDERS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"{_NOT_LEAVE}(?<!\w)(?:{_LEAVE})(?!\w)(?!\s(?:sie |ihr )?nicht\b| pas\b).{{0,80}}?(?<!\w)(?:{_LEFT})",
+        rf"{_NOT_LEAVE}(?<!\w)(?:{_LEAVE})(?!\w)(?!\s(?:sie |ihr )?nicht\b| pas\b)"
+        rf".{{0,80}}?(?<!\w)(?:{_LEFT})",
         # In Hindi, and often in German, the verb comes last.
         rf"(?<!\w)(?:{_LEFT}).{{0,60}}?(?<!\w)(?:{_LEAVE_LAST})(?!\w)",
         r"\b(?:(?:system|developer|hidden|secret)\s+(?:prompt|instructions?|message)|(?:initial|original)\s+prompt|"
@@ -72,13 +73,15 @@ _ORDERS: Final = tuple(
         r"(?:sistema|systeme|systems?)",
         r"\bsystem-?prompt|\bsystemanweisung|\bmessage systeme|مطالبة النظام|رسالة النظام|موجه النظام|सिस्टम प्रॉम्प्ट|सिस्टम संदेश",
         r"\byou are now (?:an?|the|my|free|called|no)\b|"
-        rf"\bfrom now on,? (?:you (?:are\b|(?:will |must |shall |should |have to )?(?:only |always |never )?(?:{_SPEAK})\b)|(?:{_SPEAK})\b)|"
+        rf"\bfrom now on,? (?:you (?:are\b|(?:will |must |shall |should |have to )?(?:only |always |never )?"
+        rf"(?:{_SPEAK})\b)|(?:{_SPEAK})\b)|"
         r"(?:^\W*|\b(?:you|please|must|will|should|now|then|and)\s)act as (?:if|an?|the)\b|"
         r"\bpretend (?:to be|you)\b|\bnew (?:instructions?|task|role)\s*:|"
         r"\bas an ai\b|\bdeveloper mode\b|\bjailbreak\b|\bdo anything now\b",
         r"\b(?:ahora eres|actua como|nuevas instrucciones|agora voce e|aja como|novas instrucoes|"
         r"a partir de ahora,? (?:tu |solo |siempre )*(?:eres|seras|debes|actua\w*|responde\w*|contesta\w*|ignora\w*|habla\w*|di)|"
-        r"a partir de agora,? (?:voce e|voce deve|tu es|seja|(?:so |sempre |apenas )*(?:aja|responda|responde|ignore|fale|diga)))\b",
+        r"a partir de agora,? (?:voce e|voce deve|tu es|seja|(?:so |sempre |apenas )*"
+        r"(?:aja|responda|responde|ignore|fale|diga)))\b",
         r"\b(?:tu es maintenant|vous etes maintenant|agis comme|nouvelles? instructions?|"
         r"desormais,? (?:tu|vous (?:etes|devez|repond\w*|agiss\w*)|reponds|repondez|agis|agissez|ignore\w*|dis)|"
         r"du bist (?:jetzt|nun)|ab sofort (?:bist|musst|sollst|antwort\w*|ignorier\w*|sag\w*|sprichst|handelst)|"

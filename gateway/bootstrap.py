@@ -408,7 +408,9 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
             again_and_again("questions", gateway.questions.write, WRITES, stop), name="questions"
         ),
         asyncio.create_task(again_and_again("learner", gateway.learner.look, LEARNS, stop), name="learner"),
-        asyncio.create_task(again_and_again("uploads", gateway.learner.uploads, LEARNS, stop), name="uploads"),
+        asyncio.create_task(
+            again_and_again("uploads", gateway.learner.uploads, LEARNS, stop), name="uploads"
+        ),
         asyncio.create_task(again_and_again("lanes", gateway.lanes.save, SAVES, stop), name="lanes"),
         asyncio.create_task(
             again_and_again("directory", gateway.store.directory.refresh, POLL, stop), name="directory"

@@ -49,9 +49,6 @@ class Holding:
             return
         self._called = True
         conversation = self._conversation
-        now = await self._store.conversations.get(conversation.id)
-        if now is not None and (now.owner != "bot" or now.stopped):
-            return  # a person has taken over meanwhile, or it has ended: the bot keeps out
         line = Text(told("holding", conversation.language))
         (plain,) = outbox.write(self._turn, [line], self._sequencer, self._clock())
         named = replace(plain, id=outgoing_id(f"{self._turn.id}\x1fholding", 0))

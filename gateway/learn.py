@@ -7,7 +7,8 @@ that a person has cancelled or changed the source, the work stops. A process tha
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,6 +46,20 @@ LOOKED_AT: Final = 200
 """Sources that are due, the first, among which uploads are looked for."""
 
 _EMBEDDING: Final = "reembed"
+
+
+_ALL_ONE: Final = (
+    "Most of the site's pages show one and the same now, so what they said before was kept. If that is how it is meant, remove "
+    "the source and add it again."
+)
+
+
+def _all_one(there: Iterable[str], doubles: Mapping[str, str]) -> bool:
+    """Whether most of the pages that we have (three at least) give one and the same page now: the site is not itself."""
+    before = list(there)
+    same = Counter(doubles[address] for address in before if address in doubles)
+    most = max(same.values(), default=0)
+    return most >= 3 and most * 2 > len(before)
 
 
 @dataclass
@@ -164,7 +179,9 @@ class Learner:
         except NotFound:
             # It was removed meanwhile: what was written after that goes, too.
             own = [*await self._own(source), *await self._own(replace(source, draft=not source.draft))]
-            await self._store.knowledge.remove_all(source.tenant, sorted({document_id(source.tenant, o) for o in own}))
+            await self._store.knowledge.remove_all(
+                source.tenant, sorted({document_id(source.tenant, o) for o in own})
+            )
 
     async def _work(self, source: Source) -> None:
         run = _Run(source)
@@ -256,10 +273,13 @@ class Learner:
             run.state, run.reason, run.seen = "failed", crawl.failed, dict(source.seen)
             return
         lost = [o for o in there if o in gone or (crawl.whole and o not in kept)]
-        if not crawl.broken:
+        run.total, run.reason, run.seen = run.done, crawl.note, marks
+        if _all_one(there, crawl.doubles):
+            # "We are back soon", or an error that says that all is well: asked for again the next time.
+            run.reason, run.seen = _ALL_ONE, {**seen, **marks}
+        elif not crawl.broken:
             ids = [there[origin].id for origin in lost]
             run.changed += await self._store.knowledge.remove_all(source.tenant, ids, source.draft)
-        run.total, run.reason, run.seen = run.done, crawl.note, marks
 
     async def _pages(self, run: _Run, pages: Sequence[Page], marks: dict[str, str]) -> None:
         if not pages:

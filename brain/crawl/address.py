@@ -20,7 +20,8 @@ MAX_DATES = 40
 
 # No part goes over a "<": a page of nothing but openings of tags is read in a time that grows with its length alone.
 _A = re.compile(
-    r"<a\s[^<>]{0,2000}?href\s{0,20}=\s{0,20}(\"[^\"<]{0,2000}\"|'[^'<]{0,2000}'|[^\s\"'<>]{1,2000})", re.IGNORECASE
+    r"<a\s[^<>]{0,2000}?href\s{0,20}=\s{0,20}(\"[^\"<]{0,2000}\"|'[^'<]{0,2000}'|[^\s\"'<>]{1,2000})",
+    re.IGNORECASE,
 )
 _LINK = re.compile(r"<(?:link|base|meta)\s[^<>]{0,2000}>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")

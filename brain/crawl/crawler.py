@@ -106,6 +106,8 @@ class Crawl:
         self.whole = False
         self.failed = ""
         self.broken = False
+        self.doubles: dict[str, str] = {}
+        """Addresses that gave what another one had given, and which."""
         self.note = ""
         """Why it stopped before the end."""
 
@@ -131,7 +133,9 @@ class Crawl:
                 return
             if read and asyncio.get_running_loop().time() > until:
                 minutes = self._budget.seconds / 60
-                self.note = f"Stopped after {minutes:.0f} minutes: the site is too slow for all of it to be read."
+                self.note = (
+                    f"Stopped after {minutes:.0f} minutes: the site is too slow for all of it to be read."
+                )
                 return
             url, depth = self._waiting.popleft()
             if read:
@@ -287,7 +291,9 @@ class Crawl:
                 at = own
                 self._known.add(str(own))
         checksum = hashlib.sha256(body).hexdigest()
-        if str(at) in self._taken or self._sums.setdefault(checksum, str(at)) != str(at):
+        first = str(at) if str(at) in self._taken else self._sums.setdefault(checksum, str(at))
+        if first != str(at) or first in self._taken:
+            self.doubles[str(url)] = first
             return None, []
         self._taken.add(str(at))
         return Page(str(at), f"page.{kind}", body, f"{depth} {reply.validator}"), more

@@ -22,11 +22,18 @@ _LISTS = ("questions", "faq", "faqs", "items", "data", "pairs")
 _SHAPE = 'Use a list of objects with "question" and "answer".'
 
 
+MOST = 500
+"""Characters of a question; a longer one is text."""
+
+
 def pair(question: str, answer: str) -> Section | None:
     """A section for a question and its answer; None if one of them is empty."""
     asked = one_line(clean(question))
     lines = (squeeze(line) for line in clean(answer).split("\n"))
     said = "\n".join(line for line in lines if line)
+    if len(asked) > MOST:
+        # Nobody asks a page: it is part of what is said.
+        return Section((asked, said)) if said else Section((asked,))
     return Section((said,), question=asked) if asked and said else None
 
 

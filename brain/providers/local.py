@@ -5,9 +5,10 @@ import re
 from collections.abc import Sequence
 
 from brain.chunk import sentences
+from brain.days import day_terms
 from brain.embed import Embedder
 from brain.port import Scored
-from brain.words import is_english, question_terms, terms
+from brain.words import fold, is_english, question_terms, terms
 from gateway.model.answers import Answer, Listener, Question
 
 MAX_CHARS = 600
@@ -48,9 +49,8 @@ class Quote:
     async def _trim(self, question: str, text: str) -> str:
         parts = [(part, line) for line, whole in enumerate(text.split("\n")) for part in sentences(whole)]
         texts = [part for part, _ in parts]
-        chosen = _choose(
-            texts, await self._scores(question, texts), _MAX_ROWS if _rows(text) else _MAX_SENTENCES
-        )
+        scores = _of_the_day(question, texts, await self._scores(question, texts))
+        chosen = _choose(texts, scores, _MAX_ROWS if _rows(text) else _MAX_SENTENCES)
         out, before = "", 0
         for place in chosen:
             part, line = parts[place]
@@ -72,6 +72,15 @@ class Quote:
             sum(weight[term] for term in asked if term in own) / total + cosine
             for own, cosine in zip(held, near, strict=True)
         ]
+
+
+def _of_the_day(question: str, parts: Sequence[str], scores: Sequence[float]) -> list[float]:
+    """Who asks for Saturday is not told of Monday, where a sentence tells of Saturday."""
+    asked = day_terms(fold(question))
+    days = [day_terms(fold(part)) for part in parts]
+    if not any(own & asked for own in days):
+        return list(scores)
+    return [0.0 if own and not own & asked else score for own, score in zip(days, scores, strict=True)]
 
 
 def _rows(text: str) -> bool:

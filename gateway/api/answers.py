@@ -1,5 +1,6 @@
 """Answers over the API: how the bot answers, what that costs, and what it would say."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -11,12 +12,16 @@ from brain.providers.registry import Operator, account_of
 from gateway.answer_settings import changed, day_of, seen, with_key
 from gateway.api.openapi import Operation
 from gateway.api.shapes import Shape
-from gateway.model.answers import Question, Said
+from gateway.model.answers import AnswerSettings, Question, Said
 from gateway.model.content import Source
-from gateway.model.errors import NotFound
+from gateway.model.errors import Conflict, NotFound
 from gateway.model.ports import Clock
 from gateway.model.spending import Spent
+from gateway.model.tenant import Tenant
 from gateway.store import Store
+
+ATTEMPTS = 5
+"""How often settings are read and written again where somebody else wrote between."""
 
 
 class CapsShape(Shape):
@@ -220,17 +225,34 @@ class AnswerOperations:
         given: dict[str, Any] = body.model_dump(exclude_unset=True)
         caps = given.pop("caps", None) or {}
         given |= {f"cap_{name}": value for name, value in caps.items()}
-        found = await self._store.directory.tenant(tenant)
-        settings = changed(found.answers, given, self._operator.internal, _named)
-        secrets, _ = with_key(found, settings, None)
-        await self._store.directory.set_answers(tenant, settings, secrets)
+
+        def after(found: Tenant) -> tuple[AnswerSettings, dict[str, str | None]]:
+            settings = changed(found.answers, given, self._operator.internal, _named)
+            return settings, with_key(found, settings, None)[0]
+
+        await self._write(tenant, after)
         return await self.get_answers(tenant)
+
+    async def _write(
+        self, tenant: str, after: Callable[[Tenant], tuple[AnswerSettings, dict[str, str | None]]]
+    ) -> None:
+        """What becomes of the tenant as it is now: nothing that somebody else sets meanwhile is lost."""
+        directory = self._store.directory
+        for left in reversed(range(ATTEMPTS)):
+            found = await directory.tenant(tenant)
+            try:
+                await directory.set_answers(tenant, *after(found), rev=found.rev)
+                return
+            except Conflict:
+                if not left:
+                    raise
 
     async def set_answers_key(self, tenant: str, body: KeyBody) -> None:
         """Set or forget the tenant's own key with its provider. It is sealed and never shown again."""
-        found = await self._store.directory.tenant(tenant)
-        secrets, _ = with_key(found, found.answers, "none" if body.key is None else body.key, "body.key")
-        await self._store.directory.set_answers(tenant, found.answers, secrets)
+        key = "none" if body.key is None else body.key
+        await self._write(
+            tenant, lambda found: (found.answers, with_key(found, found.answers, key, "body.key")[0])
+        )
 
     async def get_spent(self, tenant: str, query: SpentQuery) -> SpentList:
         """What was spent on providers on a day: the tenant in all, then the dearest contacts and conversations. What is

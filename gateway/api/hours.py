@@ -126,5 +126,5 @@ class HoursOperations:
         """Put these hours in place of those that there are, or with null take them away."""
         found = await self._store.directory.tenant(tenant)
         hours = body.hours.hours() if body.hours is not None else None
-        await self._store.directory.set_answers(tenant, replace(found.answers, hours=hours))
+        await self._store.directory.set_answers(tenant, replace(found.answers, hours=hours), rev=found.rev)
         return HoursSet(hours=HoursShape.of(hours) if hours is not None else None)

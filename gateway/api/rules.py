@@ -216,7 +216,7 @@ class RuleOperations:
         forms = tuple(s.form() for s in body.forms)
         check_forms(forms, "body.forms")
         without_form(found, [f.name for f in forms])
-        await self._store.directory.set_answers(tenant, replace(found.answers, forms=forms))
+        await self._store.directory.set_answers(tenant, replace(found.answers, forms=forms), rev=found.rev)
         return body
 
     async def list_submissions(self, tenant: str, form: str, query: shapes.LimitQuery) -> SubmissionList:

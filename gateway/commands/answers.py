@@ -78,7 +78,7 @@ async def set_answers(context: Context, args: argparse.Namespace) -> None:
     internal = context.settings.answers_internal_hosts
     settings = changed(tenant.answers, given, internal)
     secrets, forgot = with_key(tenant, settings, key)
-    await context.store.directory.set_answers(tenant.id, settings, secrets)
+    await context.store.directory.set_answers(tenant.id, settings, secrets, rev=tenant.rev)
     if forgot:
         context.say(
             "The key belonged to another provider or address and was forgotten: give the new one with --key-stdin."

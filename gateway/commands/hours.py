@@ -45,13 +45,13 @@ async def set_hours(context: Context, args: argparse.Namespace) -> None:
             week[day] = spans
     shape = HoursShape.of(Hours(read_zone(args.timezone, "--timezone"), tuple(week), tuple(args.closed)))
     hours = shape.hours("--closed")
-    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, hours=hours))
+    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, hours=hours), rev=tenant.rev)
     await _show(context, tenant.id)
 
 
 async def clear_hours(context: Context, args: argparse.Namespace) -> None:
     tenant = await context.store.directory.tenant(args.tenant)
-    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, hours=None))
+    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, hours=None), rev=tenant.rev)
     await _show(context, tenant.id)
 
 

@@ -158,7 +158,7 @@ async def import_forms(context: Context, args: argparse.Namespace) -> None:
     forms = read_forms(_loaded(args.file, "forms"))
     check_forms(forms)
     without_form(tenant, [f.name for f in forms])
-    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, forms=forms))
+    await context.store.directory.set_answers(tenant.id, replace(tenant.answers, forms=forms), rev=tenant.rev)
     context.show({"forms": len(forms)}, lambda: [f"Forms: {len(forms)}."])
 
 

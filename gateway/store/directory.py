@@ -174,16 +174,21 @@ class Directory:
         await self._change(self._tenants, tenant, {"$set": {"rules": rules_to_docs(tuple(rules))}})
 
     async def set_answers(
-        self, tenant: str, answers: AnswerSettings, secrets: Mapping[str, str | None] | None = None
+        self,
+        tenant: str,
+        answers: AnswerSettings,
+        secrets: Mapping[str, str | None] | None = None,
+        rev: int | None = None,
     ) -> None:
-        """`secrets`: keys to set, or to forget (None)."""
+        """`secrets`: keys to set, or to forget (None). With `rev`, only as long as the tenant is that which was read: raises
+        Conflict where somebody else has changed it since."""
         change: Doc = {"$set": {"answers": settings_to_doc(answers)}}
         for name, value in (secrets or {}).items():
             if value is None:
                 change.setdefault("$unset", {})[f"secrets.{name}"] = ""
             else:
                 change["$set"][f"secrets.{name}"] = self._vault.seal(value, tenant, tenant)
-        await self._change(self._tenants, tenant, change)
+        await self._change(self._tenants, tenant, change, rev)
 
     async def set_limits(self, tenant: str, limits: Mapping[str, str]) -> None:
         await self._change(self._tenants, tenant, {"$set": {"limits": dict(limits)}})
@@ -230,12 +235,15 @@ class Directory:
         settings = {f"config.{name}": value for name, value in config.items()}
         await self.set_channel(channel, secrets=secrets, settings=settings)
 
-    async def _change(self, collection: Any, record: str, change: Doc) -> None:
+    async def _change(self, collection: Any, record: str, change: Doc, rev: int | None = None) -> None:
         update: Doc = {**change, "$inc": {**change.get("$inc", {}), "rev": 1}}
         update["$set"] = {**change.get("$set", {}), "changed": self._clock()}
         async with guarded():
-            result = await collection.update_one({"_id": record}, update)
+            which: Doc = {"_id": record} if rev is None else {"_id": record, "rev": rev}
+            result = await collection.update_one(which, update)
         for kind in (Tenant, Channel):
             self._known.pop((kind, record), None)
         if not result.matched_count:
+            if rev is not None:
+                raise Conflict("somebody else changed it at the same time: look at it, and try again")
             raise NotFound(f"no record {record}")

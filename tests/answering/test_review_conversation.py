@@ -170,7 +170,7 @@ async def test_a_draft_that_can_not_be_shown_does_not_break_the_answer() -> None
     from types import SimpleNamespace
 
     company = Company.__new__(Company)
-    company._drafts = Shows()  # type: ignore[assignment]
+    company._drafts = Shows()
     company._mute, company._shown = False, ""
     company._channel = company._conversation = company._message = SimpleNamespace()  # type: ignore[assignment]
     await company.said("Yes.")
@@ -202,7 +202,7 @@ async def test_the_line_that_holds_is_not_said_for_a_person_who_has_taken_over(
     task = asyncio.create_task(hear(running, said(running, Text("where is my order?"), "2")))
     await thinking.wait()
     conversation, _ = await only(running)
-    await set_owner(running.store.of("acme"), conversation.id, "human")
+    await set_owner(running.store.of("acme"), conversation.id, "agent")
     taken.set()
     await task
     assert sent(running)[before:] == []

@@ -248,3 +248,9 @@ Seen <b>bold</b> & 1 < 2 <span style="display:none">bad</span>after `<code>`.
 - item <!-- bad --><i aria-hidden="true">bad</i> end
 """
     assert text(parse("a.md", source)) == "Seen bold & 1 < 2 after <code>.\n- item end"
+
+
+def test_a_question_as_long_as_a_page_is_text() -> None:
+    read = parse("a.csv", ("question,answer\n" + "word " * 400 + ",yes\nShort?,Yes.\n").encode())
+    assert [s.question for s in read.sections] == [None, "Short?"]
+    assert read.sections[0].blocks[0].startswith("word word")

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from brain.chunk import chunk, sentences
 from brain.crawl.address import canonical, links
 from brain.crawl.crawler import Crawl, Page
 from brain.crawl.sitemap import read_sitemap
+from brain.parse import Section
 from gateway.intake import Intake
 from gateway.learn import Learner
 from gateway.model.knowledge import Chunk, Document
@@ -195,3 +197,49 @@ async def test_a_draft_that_is_written_while_it_is_published_is_not_published_em
     await acme.knowledge.publish("acme")
     assert [c.text for c in await acme.knowledge.chunks("acme")] == ["text two"]
     assert await acme.knowledge.drafts("acme") == []
+
+
+# A site that is not itself
+
+
+async def _again(learner: Learner, store: Store, source: str) -> str:
+    await store.sources.again("acme", source)
+    await learner.look()
+    return (await store.sources.get("acme", source)).reason
+
+
+@pytest.mark.parametrize("how", ["redirected", "the same"])
+async def test_a_site_that_shows_one_page_for_all_loses_none_of_them(
+    learner: Learner, acme: Store, site: WebSite, clock: MovableClock, how: str
+) -> None:
+    paths = ["/", "/a", "/b", "/c", "/d"]
+
+    def well() -> None:
+        for path in paths:
+            site.page(path, f"Page {path}", f"words of {path}", *paths)
+
+    well()
+    source = await Intake(acme, clock, open_egress()).site("acme", site.url)
+    await learner.look()
+    before = {d.origin for d in await acme.knowledge.documents("acme")}
+    assert len(before) == 5
+    site.page("/soon", "We are back soon", "We work on the site.")
+    for path in paths:
+        if how == "redirected":
+            site.give(path, "", 302, Location="/soon")
+        else:
+            site.page(path, "Oops", "Something went wrong.")
+    for _ in range(2):
+        assert "one and the same" in await _again(learner, acme, source.id)
+        assert before <= {d.origin for d in await acme.knowledge.documents("acme")}
+    well()
+    assert await _again(learner, acme, source.id) == ""
+    assert before <= {d.origin for d in await acme.knowledge.documents("acme")}
+    shown = " ".join(c.text for c in await acme.knowledge.chunks("acme"))
+    assert all(f"words of {path}" in shown for path in paths)
+
+
+@pytest.mark.timeout(20)
+def test_a_text_of_nothing_but_abbreviations_is_cut_at_once() -> None:
+    assert chunk((Section(("Dr. " * 100_000,)),))
+    assert sentences("Ask Dr. Who. Then go.") == ["Ask Dr. Who.", "Then go."]
