@@ -32,7 +32,10 @@ _ROLE: Final = re.compile(
 _MARK: Final = re.compile(r"[\[【]\s*\d{1,3}(?:\s*[,;†:-][^\]】\n]{0,40})?\s*[\]】]")
 _FENCE: Final = re.compile(r"`{3,}[\w-]*|~{3,}")
 
-_SPEAK: Final = r"answer|reply|respond|say|speak|talk|act|write|obey|ignore|follow|behave|only|always|reveal|tell|recommend|end|begin|pretend"
+_SPEAK: Final = (
+    r"answer|reply|respond|say|speak|talk|act|write|obey|ignore|follow|behave|only|always|reveal|tell|recommend|"
+    r"end|begin|pretend"
+)
 # An order to a model, in the eight languages of the corpus: a verb of leaving, and what is to be left.
 _LEAVE: Final = (
     r"ignor\w*|disregard\w*|forget|override|bypass|do not follow|don'?t follow|stop following|"
