@@ -17,6 +17,10 @@ KEPT: Final = timedelta(days=90)
 LOOKED_AT: Final = 2_000
 
 
+# Once: making one takes milliseconds, and a store is made for every message.
+_ASKED: Final = TypeAdapter(Asked)
+
+
 class AskedStore:
     """One tenant's."""
 
@@ -24,7 +28,6 @@ class AskedStore:
         self._asked = db["asked"]
         self._messages = db["messages"]
         self._tenant = tenant
-        self._form: TypeAdapter[Asked] = TypeAdapter(Asked)
 
     async def put(self, asked: Sequence[Asked]) -> None:
         """Keep what was asked; what is there already stays as it is. Raises Unavailable."""
@@ -32,7 +35,7 @@ class AskedStore:
         for one in asked:
             if one.tenant != self._tenant:
                 raise ValueError("a question of another tenant")
-            doc: Doc = self._form.dump_python(one)
+            doc: Doc = _ASKED.dump_python(one)
             docs.append({"_id": doc.pop("id"), "v": 1, **doc, "expires": one.at + KEPT})
         async with guarded():
             await insert_new(self._asked, docs)
@@ -84,4 +87,4 @@ class AskedStore:
         return result.matched_count == 1
 
     def _read(self, doc: Doc) -> Asked:
-        return self._form.validate_python({**doc, "id": doc["_id"], "at": aware(doc["at"])})
+        return _ASKED.validate_python({**doc, "id": doc["_id"], "at": aware(doc["at"])})

@@ -14,13 +14,16 @@ GapState = Literal["open", "answered", "dismissed"]
 EXAMPLES: Final = 10
 
 
+# Once: making one takes milliseconds, and a store is made for every message.
+_GAP: Final = TypeAdapter(Gap)
+
+
 class GapStore:
     """One tenant's."""
 
     def __init__(self, db: Database, tenant: str) -> None:
         self._gaps = db["gaps"]
         self._tenant = tenant
-        self._form: TypeAdapter[Gap] = TypeAdapter(Gap)
 
     async def add(self, gap: Gap) -> None:
         """A question more: a new group, or one more in the group of this id. One that was settled is open again, for
@@ -31,7 +34,7 @@ class GapStore:
         async with guarded():
             old = await self._gaps.find_one(place)
             if old is None:
-                doc: Doc = self._form.dump_python(gap)
+                doc: Doc = _GAP.dump_python(gap)
                 del doc["id"]
                 await self._gaps.replace_one(place, {**place, "v": 1, **doc}, upsert=True)
                 return
@@ -65,4 +68,4 @@ class GapStore:
 
     def _read(self, doc: Doc) -> Gap:
         times = {name: aware(doc[name]) for name in ("first", "last")}
-        return self._form.validate_python({**doc, **times, "id": doc["_id"]})
+        return _GAP.validate_python({**doc, **times, "id": doc["_id"]})

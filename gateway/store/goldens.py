@@ -12,18 +12,22 @@ KEPT_RUNS: Final = 100
 """Older runs go when a new one is written."""
 
 
+# Once: making one takes milliseconds, and a store is made for every message.
+_GOLDEN: Final = TypeAdapter(Golden)
+_EVAL_RUN: Final = TypeAdapter(EvalRun)
+
+
 class GoldenStore:
     def __init__(self, db: Database, tenant: str) -> None:
         self._goldens = db["goldens"]
         self._tenant = tenant
-        self._form: TypeAdapter[Golden] = TypeAdapter(Golden)
 
     async def put(self, goldens: Sequence[Golden]) -> None:
         """Write them, each in place of one with the same id."""
         for golden in goldens:
             if golden.tenant != self._tenant:
                 raise ValueError("a golden question of another tenant")
-            doc = self._form.dump_python(golden)
+            doc = _GOLDEN.dump_python(golden)
             place = {"_id": doc.pop("id"), "tenant": self._tenant}
             async with guarded():
                 await self._goldens.replace_one(place, {**doc, **place, "v": SCHEMA}, upsert=True)
@@ -32,13 +36,13 @@ class GoldenStore:
         """In the order in which they were added."""
         async with guarded():
             docs = await self._goldens.find({"tenant": self._tenant}).to_list()
-        found = [self._form.validate_python({**d, "id": d["_id"]}) for d in docs]
+        found = [_GOLDEN.validate_python({**d, "id": d["_id"]}) for d in docs]
         return sorted(found, key=lambda g: (g.added, g.id))
 
     async def get(self, golden: str) -> Golden | None:
         async with guarded():
             doc = await self._goldens.find_one({"_id": golden, "tenant": self._tenant})
-        return self._form.validate_python({**doc, "id": doc["_id"]}) if doc else None
+        return _GOLDEN.validate_python({**doc, "id": doc["_id"]}) if doc else None
 
     async def remove(self, golden: str) -> bool:
         """Whether it was there."""
@@ -51,12 +55,11 @@ class EvalRuns:
     def __init__(self, db: Database, tenant: str) -> None:
         self._runs = db["eval_runs"]
         self._tenant = tenant
-        self._form: TypeAdapter[EvalRun] = TypeAdapter(EvalRun)
 
     async def put(self, run: EvalRun) -> None:
         if run.tenant != self._tenant:
             raise ValueError("a run of another tenant")
-        doc = self._form.dump_python(run)
+        doc = _EVAL_RUN.dump_python(run)
         place = {"_id": doc.pop("id"), "tenant": self._tenant}
         async with guarded():
             await self._runs.replace_one(place, {**doc, **place, "v": SCHEMA}, upsert=True)
@@ -67,11 +70,11 @@ class EvalRuns:
     async def get(self, run: str) -> EvalRun | None:
         async with guarded():
             doc = await self._runs.find_one({"_id": run, "tenant": self._tenant})
-        return self._form.validate_python({**doc, "id": doc["_id"]}) if doc else None
+        return _EVAL_RUN.validate_python({**doc, "id": doc["_id"]}) if doc else None
 
     async def latest(self, limit: int) -> list[EvalRun]:
         """The latest first, without their verdicts."""
         async with guarded():
             cursor = self._runs.find({"tenant": self._tenant}, {"verdicts": 0}).sort("at", -1).limit(limit)
             docs = await cursor.to_list()
-        return [self._form.validate_python({**d, "id": d["_id"]}) for d in docs]
+        return [_EVAL_RUN.validate_python({**d, "id": d["_id"]}) for d in docs]
