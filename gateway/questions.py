@@ -85,18 +85,19 @@ class Questions:
         """Write what has gathered. While the database is away it stays."""
         async with self._writing:
             notes, self._notes = sorted(self._notes, key=lambda a: a.tenant), []
+            there = not notes
             try:
-                while notes:
-                    own = [a for a in notes if a.tenant == notes[0].tenant]
-                    store = self._store.of(own[0].tenant)
-                    known = await store.gaps.of_state("open", LOOKED_AT) if any(map(is_gap, own)) else []
-                    there = False
-                    with contextlib.suppress(StoreError):  # one of them can't be written: each by itself then
-                        await store.asked.put(own)
+                with contextlib.suppress(StoreError):  # one of them can't be written: each by itself then
+                    if notes:
+                        await self._store.keep_asked(notes)
                         there = True
-                    for one in own:
-                        await self._kept(one, known, there)
-                        notes.remove(one)  # what follows is written again, and this does not count twice
+                known: list[Gap] = []
+                while notes:
+                    one = notes[0]
+                    if is_gap(one) and not any(gap.tenant == one.tenant for gap in known):
+                        known = await self._store.of(one.tenant).gaps.of_state("open", LOOKED_AT)
+                    await self._kept(one, known, there)
+                    del notes[0]  # what follows is written again, and this does not count twice
             finally:
                 self._notes = [*notes, *self._notes]
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.model.answers import Asked
 from gateway.model.consent import Entry
 from gateway.model.ports import Clock
 from gateway.store.access import Access
 from gateway.store.accounts import Accounts
 from gateway.store.amended import Amendments
 from gateway.store.asked import AskedStore
+from gateway.store.asked import keep as keep_asked
 from gateway.store.bulk import Bulk
 from gateway.store.campaigns import ActiveCampaigns, Campaigns, Known
 from gateway.store.conversations import Conversations
@@ -126,6 +128,10 @@ class Store:
     async def put_back(self) -> int:
         """Put back what the journal has of consent and the database lacks: a backup was restored. How many entries."""
         return await self.journal.put_back(self._db) if self.journal is not None else 0
+
+    async def keep_asked(self, asked: Sequence[Asked]) -> None:
+        """Keep what was asked, of all tenants at once. Raises Unavailable, StoreError."""
+        await keep_asked(self._db, asked)
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""

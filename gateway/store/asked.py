@@ -25,20 +25,16 @@ class AskedStore:
     """One tenant's."""
 
     def __init__(self, db: Database, tenant: str) -> None:
+        self._db = db
         self._asked = db["asked"]
         self._messages = db["messages"]
         self._tenant = tenant
 
     async def put(self, asked: Sequence[Asked]) -> None:
         """Keep what was asked; what is there already stays as it is. Raises Unavailable."""
-        docs = []
-        for one in asked:
-            if one.tenant != self._tenant:
-                raise ValueError("a question of another tenant")
-            doc: Doc = _ASKED.dump_python(one)
-            docs.append({"_id": doc.pop("id"), "v": 1, **doc, "expires": one.at + KEPT})
-        async with guarded():
-            await insert_new(self._asked, docs)
+        if any(one.tenant != self._tenant for one in asked):
+            raise ValueError("a question of another tenant")
+        await keep(self._db, asked)
 
     async def get(self, asked: str) -> Asked | None:
         """By the id of the message that asked."""
@@ -88,3 +84,13 @@ class AskedStore:
 
     def _read(self, doc: Doc) -> Asked:
         return _ASKED.validate_python({**doc, "id": doc["_id"], "at": aware(doc["at"])})
+
+
+async def keep(db: Database, asked: Sequence[Asked]) -> None:
+    """Keep what was asked, of all tenants in one call: each document names its own."""
+    docs = []
+    for one in asked:
+        doc: Doc = _ASKED.dump_python(one)
+        docs.append({"_id": doc.pop("id"), "v": 1, **doc, "expires": one.at + KEPT})
+    async with guarded():
+        await insert_new(db["asked"], docs)

@@ -114,7 +114,7 @@ async def test_a_writing_that_is_broken_off_loses_no_notes(
 
     questions.note(asked(1, "Do you sell bicycles?"))
     with monkeypatch.context() as patched:
-        patched.setattr("gateway.store.asked.AskedStore.put", stuck)
+        patched.setattr("gateway.store.Store.keep_asked", stuck)
         task = asyncio.create_task(questions.write())
         await started.wait()
         task.cancel()

@@ -13,7 +13,7 @@ from gateway.model.answers import Answer, AnswerSettings, Ask, FormRule, Hours, 
 from gateway.model.content import Reaction, Reply, Text
 from gateway.model.errors import NotFound, Unavailable
 from gateway.model.message import Status
-from gateway.store.asked import AskedStore
+from gateway.store import Store
 from tests.conftest import Running
 from tests.core.test_kinds import hear, only, said, sent
 from tests.core.visitor import Visitor
@@ -337,16 +337,16 @@ async def test_a_gap_is_answered_in_one_step_or_dismissed_and_opens_again_if_it_
 async def test_what_was_asked_is_kept_over_a_database_that_is_away(
     running: Running, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = AskedStore.put
+    keep = Store.keep_asked
 
     async def away(*_: object) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(AskedStore, "put", away)
+    monkeypatch.setattr(Store, "keep_asked", away)
     await say(running, "hours?", "1")
     with pytest.raises(Unavailable):
         await running.gateway.questions.write()
-    monkeypatch.setattr(AskedStore, "put", put)
+    monkeypatch.setattr(Store, "keep_asked", keep)
     assert [a.question for a in await kept(running)] == ["hours?"]
 
 
