@@ -75,9 +75,24 @@ def connect(uri: str, listener: CommandListener | None = None) -> AsyncMongoClie
     )
 
 
+class SharedDatabase(AsyncDatabase[Doc]):
+    """A database that makes each of its collections' handles once: repositories are made for every message, and the driver's
+    handles cost more than all else in them."""
+
+    def __init__(self, client: AsyncMongoClient[Doc], name: str) -> None:
+        super().__init__(client, name)
+        self._handles: dict[str, Collection] = {}
+
+    def __getitem__(self, name: str) -> Collection:
+        handle = self._handles.get(name)
+        if handle is None:
+            handle = self._handles[name] = super().__getitem__(name)
+        return handle
+
+
 def database(client: AsyncMongoClient[Doc]) -> Database:
     """The database that the address names, else `parley`."""
-    return client.get_default_database(DEFAULT_NAME)
+    return SharedDatabase(client, client.get_default_database(DEFAULT_NAME).name)
 
 
 @asynccontextmanager
