@@ -46,6 +46,7 @@ async def everybody_says(running: Running, texts: dict[str, str], name: str) -> 
     await running.idle()
 
 
+@pytest.mark.usefixtures("quiet")  # else a sweep may send an advert before its STOP has come
 async def test_row_53_after_any_known_word_nothing_that_was_queued_leaves(running: Running) -> None:
     words, store = standard("stop"), running.store.of("acme")
     people = {str(34600000000 + n): CASES[n % len(CASES)](word) for n, word in enumerate(words)}
